@@ -1,0 +1,189 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cnis } from '../clusters/cni/all.ts'
+import type { Cni, CniContext } from '../clusters/cni/cni.ts'
+import type { ClusterDefinition, LoadedDefinition } from '../clusters/definition.ts'
+import type { PreparedImages } from '../clusters/images/prepare.ts'
+import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
+import type { Lease } from '../clusters/lease.ts'
+import { collectEvidence } from '../helpers/evidence.ts'
+import { applyFixtures, awaitFixtures, type FixtureOptions } from '../helpers/fixtures.ts'
+import { connectKube, type Kube } from '../helpers/kube.ts'
+import { legHandleFile, writeLegHandle, type LegHandle } from '../helpers/leg-handle.ts'
+import { runOnKindNode } from '../helpers/nodes.ts'
+import { readNodes, workersOf, type WorldNode } from '../helpers/world.ts'
+import type { TestOptions } from './options.ts'
+import type { LegLog } from './run-log.ts'
+
+/** What one leg is run with. */
+export interface LegRun {
+  cluster: LoadedDefinition
+  options: TestOptions
+  runId: string
+  /** Folder of this leg within the report. */
+  folder: string
+  log: LegLog
+  /** Aborted by a signal or by --timeout. */
+  signal: AbortSignal
+  ask?: (question: string) => Promise<boolean>
+}
+
+/** A cluster that is ours, with its fixtures running. */
+export interface Standing {
+  kube: Kube
+  nodes: WorldNode[]
+  images: PreparedImages
+  handle: LegHandle
+  cniContext: CniContext
+}
+
+/** Both fixture namespaces of our own clusters. On somebody else's cluster they carry the run's id. */
+const namespaces = { main: 'cni-conformance', other: 'cni-conformance-other' }
+
+/** What a machine brings to a leg. */
+export interface Machine {
+  shim: string | undefined
+  images: PreparedImages
+}
+
+/**
+ * The cluster, the CNI and the fixtures. The CNI is applied as soon as the API server answers, while kind is still
+ * joining workers. The fixtures wait for it: a pod whose network is not there yet goes into a back-off of 10 s.
+ */
+export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machine): Promise<Standing> {
+  const { cluster, log, runId, folder } = leg
+  const { definition } = cluster
+  const stopped = new AbortController()
+  const signal = AbortSignal.any([leg.signal, stopped.signal])
+  const creating = log.phase('create', `create cluster ${lease.cluster}`, (step) =>
+    createCluster(definition, {
+      lease,
+      kindBinary: images.kindBinary,
+      image: images.nodeImage,
+      progress: step,
+      signal: leg.signal,
+      ...(shim === undefined ? {} : { shim }),
+    }),
+  )
+  // A creation that fails ends every wait for its parts; its own error is the one to show.
+  const failed = creating.then(
+    () => new Promise<never>(() => undefined),
+    (error: unknown) => {
+      stopped.abort(error)
+      throw error
+    },
+  )
+  const kubeconfig = await Promise.race([failed, earlyKubeconfig(lease, { signal })])
+  const kube = connectKube(kubeconfig)
+  const cniContext = cniContextOf(kube, definition, images)
+  for (const node of nodeNames(lease.cluster, definition).slice(definition.nodes.controlPlane)) {
+    for (const image of Object.values(images.fixtureImages)) void unpackImage(node, image, signal)
+  }
+  const rest = async (): Promise<Standing> => {
+    await installCni(leg, cniContext, creating, signal)
+    const nodes = await readNodes(kube)
+    const workers = workersOf(nodes)
+    const fixtures: FixtureOptions = { runId, namespaces, images: images.fixtureImages, workers }
+    await log.phase('fixtures', 'fixture pods', async (step) => {
+      await applyFixtures(kube, fixtures, signal)
+      await awaitFixtures(kube, namespaces, (seen) => step.update(seen), signal)
+    })
+    const handle: LegHandle = {
+      ...fixtures,
+      namespaces,
+      kubeconfig,
+      workers,
+      podSubnet: definition.network.podSubnet,
+      features: definition.features,
+      expect: definition.expect,
+    }
+    await mkdir(folder, { recursive: true })
+    await writeLegHandle(join(folder, legHandleFile), handle)
+    return { kube, nodes, images, handle, cniContext }
+  }
+  try {
+    const standing = await Promise.race([failed, rest()])
+    await creating
+    await identify(leg, standing)
+    return standing
+  } catch (error) {
+    if (!signal.aborted) await setupEvidence(leg, kube)
+    throw error
+  }
+}
+
+/** Why the network did not come up is in the pods, their events and logs, which are gone with the cluster. */
+async function setupEvidence({ log, cluster, folder }: LegRun, kube: Kube): Promise<void> {
+  await log.phase('evidence', 'evidence of what did not come up', async () => {
+    const source = evidenceSource(cluster.definition, kube, await readNodes(kube))
+    await collectEvidence(source, [], join(folder, 'evidence'))
+  })
+}
+
+function cniContextOf(kube: Kube, definition: ClusterDefinition, images: PreparedImages): CniContext {
+  return {
+    kube,
+    podSubnet: definition.network.podSubnet,
+    encapsulation: definition.cni.encapsulation,
+    manifests: images.manifests,
+    runOnNode: runOnKindNode,
+    nodeCount: definition.nodes.controlPlane + definition.nodes.workers,
+  }
+}
+
+/** The installer of a definition's CNI. */
+function cniOf(definition: ClusterDefinition): Cni {
+  const cni = cnis[definition.cni.name]
+  if (cni === undefined) throw new Error(`no installer for CNI ${definition.cni.name}`)
+  return cni
+}
+
+async function installCni(
+  leg: LegRun,
+  context: CniContext,
+  creating: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { definition } = leg.cluster
+  const cni = cniOf(definition)
+  await leg.log.phase('cni', `${definition.cni.name} ${definition.cni.version}`, async (step) => {
+    await cni.install({ ...context, signal })
+    // Before kind has joined every node, "all that are wanted" is not yet all.
+    await creating
+    await cni.ready({ ...context, signal, onSeen: (seen) => step.update(seen) })
+  })
+}
+
+async function identify({ cluster, log }: LegRun, { nodes, cniContext }: Standing): Promise<void> {
+  const { definition } = cluster
+  const names = nodes.map(({ name }) => name)
+  const { dataPlane, mtu } = await cniOf(definition).identify(cniContext, names)
+  const [first] = nodes
+  log.identity({
+    kubernetes: first?.kubernetes ?? definition.kubernetes,
+    cni: {
+      name: definition.cni.name,
+      version: definition.cni.version,
+      encapsulation: definition.cni.encapsulation,
+      dataPlane,
+    },
+    kubeProxy: definition.network.kubeProxy,
+    ...(mtu === undefined ? {} : { mtu }),
+    kernel: first?.kernel ?? '',
+    containerRuntime: first?.containerRuntime ?? '',
+    nodes: nodes.map(({ name, role, address, podCIDR }) => ({
+      name,
+      role,
+      address,
+      ...(podCIDR === undefined ? {} : { podCIDR }),
+    })),
+  })
+}
+
+/** Where the evidence of one of our own clusters comes from. */
+export const evidenceSource = (definition: ClusterDefinition, kube: Kube, nodes: readonly WorldNode[]) => ({
+  kube,
+  nodes: nodes.map(({ name }) => name),
+  runOnNode: runOnKindNode,
+  cniPods: cniOf(definition).pods,
+})

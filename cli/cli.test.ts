@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { checks } from '../suites/catalogue.ts'
+import { brokenDefinitions } from '../clusters/testdata/broken.ts'
+import { validLines } from '../clusters/testdata/edit.ts'
+import { parseDuration } from './duration.ts'
+import { listRows } from './list.ts'
+
+const door = fileURLToPath(new URL('cni-conformance.mjs', import.meta.url))
+
+interface Ended {
+  exitCode: number
+  stdout: string
+  /** Lines of standard error. */
+  stderr: string[]
+}
+
+async function cli(...argv: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [door, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number]>,
+  ])
+  return { exitCode, stdout, stderr: stderr.split('\n').filter((line) => line !== '') }
+}
+
+const topics = [...new Set(checks.map(({ id }) => id.replace(/\/.*$/, '/**')))]
+const flannel = fileURLToPath(new URL('../clusters/flannel.yaml', import.meta.url))
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cli-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** Command lines that are refused, and every line of the refusal. */
+const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])[] = [
+  [['tset'], "unknown command 'tset'; did you mean test?"],
+  [
+    ['test', '--chekc', 'dns/**', '--levl=core', 'flanel'],
+    'unknown option "--chekc"; did you mean "--check"?',
+    'unknown option "--levl=core"; did you mean "--level"?',
+  ],
+  [
+    ['test', 'flanel', './none.yaml', '--level', 'all', '--keep=never', '--timeout', '10', '-o', 'yaml'],
+    '--output: expected text or json, got "yaml"',
+    'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
+    './none.yaml: no such file',
+    '--level: expected core or extended, got "all"',
+    '--timeout: expected a duration such as 10m, 90s or 1h30m, got "10"',
+    '--keep: expected always or on-failure, got "never"',
+  ],
+  [
+    ['test', '--check', 'dns/resolv-cnf'],
+    '--check: nothing matches "dns/resolv-cnf"; did you mean "dns/resolv-conf"?',
+  ],
+  [['test', '--check', ''], '--check: expected the id of a check or a glob over ids, got ""'],
+  [['test', '--check', '[[:'], `--check: nothing matches "[[:"; known are ${topics.join(', ')}`],
+  [['test', '--check'], "option '--check <glob>' argument missing"],
+  [['test', '--report-dir', 'file'], '--report-dir: "file" is a file, expected a folder'],
+  [['test', 'flannel', 'flannel'], `${flannel}: given twice`],
+  [['list', 'all'], 'unexpected argument "all"'],
+  [['report'], "missing required argument 'run'"],
+  [
+    ['report', 'run.json', '--format', 'xml'],
+    '--format: expected text or json or junit or markdown, got "xml"',
+  ],
+  [['images', 'sve', './archive'], 'images: expected save, got "sve"'],
+  [['validate', './none.yaml', './none.yml'], './none.yaml: no such file', './none.yml: no such file'],
+]
+
+test.each(refused.map(([argv, ...lines]) => ({ argv, lines })))('refuses $argv', async ({ argv, lines }) => {
+  await writeFile(join(folder, 'file'), '')
+  const { exitCode, stdout, stderr } = await cli(...argv)
+  expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 2, stdout: '', stderr: lines })
+})
+
+test('refuses a broken definition for every command that takes one, and says what else is wrong', async () => {
+  const { yaml, expected } = brokenDefinitions.at(-1) ?? { yaml: '', expected: [] }
+  await writeFile(join(folder, 'mine.yaml'), yaml)
+  const lines = expected.map((line) => `./mine.yaml:${line}`)
+  const refusals = [
+    await cli('validate', './mine.yaml', './none.yaml'),
+    await cli('test', './mine.yaml', '--timeout', '1'),
+    await cli('images', 'save', './file', './mine.yaml'),
+  ]
+  expect(refusals.map(({ exitCode }) => exitCode)).toEqual([2, 2, 2])
+  expect(refusals.map(({ stderr }) => stderr)).toEqual([
+    [...lines, './none.yaml: no such file'],
+    [...lines, '--timeout: expected a duration such as 10m, 90s or 1h30m, got "1"'],
+    ['images save: "./file" is a file, expected a folder', ...lines],
+  ])
+})
+
+test('validate judges a deviation by the checks that there are', async () => {
+  const deviation = { verdict: 'timed-out', reason: 'until the fix is out', issue: 'https://example.com/1' }
+  const entry = { ...deviation, check: 'dns/resolv-cnf', until: '2999-01-01' }
+  const yaml = [...validLines.slice(0, -1), `expect: [${JSON.stringify(entry)}]`].join('\n')
+  await writeFile(join(folder, 'deviating.yaml'), yaml)
+  const { exitCode, stderr } = await cli('validate', './deviating.yaml')
+  expect(stderr).toEqual([
+    expect.stringMatching(
+      /^\.\/deviating\.yaml:8:\d+: expect\[0\]\.check: matches no check; did you mean "dns\/resolv-conf"\?$/,
+    ),
+  ])
+  expect(exitCode).toBe(2)
+})
+
+test('validate says what is valid, for a person and for a program', async () => {
+  const [text, json] = [await cli('validate', 'flannel'), await cli('validate', '-o', 'json', 'flannel')]
+  expect(text.stdout).toContain(
+    'flannel.yaml: valid: flannel, Kubernetes v1.37.0, flannel v0.28.9 (vxlan), 3 nodes',
+  )
+  expect(JSON.parse(json.stdout)).toMatchObject([{ file: flannel, definition: { name: 'flannel' } }])
+  expect([text.exitCode, json.exitCode]).toEqual([0, 0])
+})
+
+test('help comes from every command, examples first', async () => {
+  const commands = ['test', 'list', 'validate', 'doctor', 'clean', 'images', 'report']
+  const helps = await Promise.all([cli('--help'), ...commands.map((command) => cli(command, '--help'))])
+  for (const { exitCode, stdout, stderr } of helps) {
+    expect(stdout).toMatch(/^Examples:\n {2}cni-conformance \S+/)
+    expect(stdout).toContain('--no-install')
+    expect([exitCode, stderr]).toEqual([0, []])
+  }
+  const bare = await cli()
+  expect([bare.exitCode, bare.stdout]).toEqual([2, ''])
+})
+
+test.each([
+  ['10m', 600_000],
+  ['90s', 90_000],
+  ['1h30m', 5_400_000],
+  ['0s', undefined],
+  ['', undefined],
+  ['10', undefined],
+  ['1.5h', undefined],
+  ['-1m', undefined],
+  ['1m1h', undefined],
+])('reads the duration %j', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms)
+})
+
+test('list has a row for each check, and a fault for each', () => {
+  const rows = listRows()
+  expect(rows.map(({ id }) => id)).toEqual(checks.map(({ id }) => id))
+})

@@ -1,0 +1,144 @@
+import type { Command } from 'commander'
+import { defineCommand } from './command.ts'
+import type { AddCommand } from './command.ts'
+import type { TestFlags } from './test-options.ts'
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+function imageFlags(command: Command): void {
+  command
+    .option(
+      '--images <from>',
+      'auto, archive:DIR, registry or source: where binaries and images come from (default: auto)',
+    )
+    .option('--registry-mirror <host>', 'registry that answers for the upstream ones, as host[:port]')
+}
+
+const test = defineCommand<TestFlags>({
+  usage: 'test [clusters...]',
+  summary: 'Make each cluster, run the checks on it, write the reports, delete it.',
+  examples: [
+    ['cni-conformance test flannel', 'all checks on a cluster that comes with the product'],
+    ['cni-conformance test ./mine.yaml --keep=on-failure', 'a cluster of your own; kept when a check fails'],
+    ["cni-conformance test --check 'dns/**' --check 'service/**'", 'some of the checks'],
+    ['cni-conformance test flannel -o json >run.json', 'for programs'],
+  ],
+  operands: 50,
+  flags: (command) => {
+    command
+      .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
+      .option('--level <level>', 'run the checks of one level: core or extended')
+      .option('--keep [when]', 'leave the cluster running: always (alone), or =on-failure')
+      .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
+      .option('--timeout <duration>', 'end the run after so long, such as 10m')
+      .option('--hold', 'keep the cluster until standard input closes; for programs that go on using it')
+    imageFlags(command)
+  },
+  async work({ operands, flags, globals, problems }) {
+    const { readTestOptions } = await import('./test-options.ts')
+    const options = await readTestOptions(operands, flags, globals, problems)
+    const { testCommand } = await import('./test.ts')
+    return testCommand(options)
+  },
+})
+
+const list = defineCommand({
+  usage: 'list',
+  summary: 'List the checks, and the faults that must turn each red.',
+  examples: [
+    ['cni-conformance list', 'a table'],
+    ['cni-conformance list -o json', 'an array of {id, level, covers, requirement, features, faults}'],
+  ],
+  operands: 0,
+  async work({ globals, problems }) {
+    problems.throwIfAny()
+    const { listCommand } = await import('./list.ts')
+    return listCommand(globals)
+  },
+})
+
+const validate = defineCommand({
+  usage: 'validate [files...]',
+  summary: 'Say everything that is wrong with cluster definitions, without creating anything.',
+  examples: [
+    ['cni-conformance validate ./mine.yaml', 'one of your own, or several'],
+    ['cni-conformance validate', 'all that come with the product'],
+  ],
+  operands: 1_000,
+  async work({ operands, globals, problems }) {
+    problems.throwIfAny()
+    const { validateCommand } = await import('./validate.ts')
+    return validateCommand({ ...globals, files: operands })
+  },
+})
+
+const doctor = defineCommand({
+  usage: 'doctor',
+  summary: 'Say what this machine has and lacks, what each gap costs, and how to mend it.',
+  examples: [
+    ['cni-conformance doctor', 'before the first run, or when one does not come up'],
+    ['cni-conformance doctor -o json', 'for programs'],
+  ],
+  operands: 0,
+  async work({ globals, problems }) {
+    problems.throwIfAny()
+    const { doctorCommand } = await import('./doctor.ts')
+    return doctorCommand(globals)
+  },
+})
+
+const clean = defineCommand<{ all?: true }>({
+  usage: 'clean',
+  summary: 'Delete kept clusters and what killed runs left: only what our own journals name.',
+  examples: [
+    ['cni-conformance clean', 'what killed runs left, and clusters that were kept'],
+    ['cni-conformance clean --all', 'clusters of runs that are still going on, too'],
+  ],
+  operands: 0,
+  flags: (command) => void command.option('--all', 'clusters of runs that are still going on, too'),
+  async work({ flags, globals, problems }) {
+    problems.throwIfAny()
+    const { cleanCommand } = await import('./clean.ts')
+    return cleanCommand({ ...globals, all: flags.all === true })
+  },
+})
+
+const images = defineCommand<Pick<TestFlags, 'images' | 'registryMirror'>>({
+  usage: 'images <action> <dir> [clusters...]',
+  summary: 'Save everything that a run needs into a folder, for a machine without any network.',
+  examples: [
+    ['cni-conformance images save ./archive flannel', 'here, where there is a network'],
+    ['cni-conformance test flannel --images archive:./archive', 'there, where there is none'],
+  ],
+  operands: 50,
+  flags: imageFlags,
+  async work({ operands, flags, globals, problems }) {
+    const { readImagesSaveOptions, imagesSaveCommand } = await import('./images.ts')
+    return imagesSaveCommand(await readImagesSaveOptions(operands, flags, globals, problems))
+  },
+})
+
+const report = defineCommand<{ format?: string; reportDir?: string }>({
+  usage: 'report <run>',
+  summary: 'Render an old run again, from its run.json.',
+  examples: [
+    ['cni-conformance report reports/runs/latest', 'as it was on the terminal'],
+    ['cni-conformance report run.json --format markdown', 'for the summary of a CI job'],
+  ],
+  operands: 1,
+  flags: (command) => {
+    command
+      .option('--format <format>', 'text, json, junit or markdown (default: what --output says)')
+      .option('--report-dir <dir>', 'write every format into this folder')
+  },
+  async work({ operands: [run = ''], flags, globals, problems }) {
+    const known = ['text', 'json', 'junit', 'markdown'] as const
+    const format = problems.oneOf('--format', flags.format, known) ?? globals.output
+    problems.throwIfAny()
+    const { reportCommand } = await import('./report.ts')
+    return reportCommand({ ...globals, run, format, reportDir: flags.reportDir })
+  },
+})
+
+/** Every command, in the order of the help. */
+export const commands: readonly AddCommand[] = [test, list, validate, doctor, clean, images, report]

@@ -1,0 +1,133 @@
+import { join } from 'node:path'
+import type { ClusterDefinition } from '../clusters/definition.ts'
+import { ensureDocker } from '../clusters/host/docker.ts'
+import type { KernelFeature } from '../clusters/host/kernel.ts'
+import { preflight } from '../clusters/host/preflight.ts'
+import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
+import { deleteCluster } from '../clusters/kind.ts'
+import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
+import type { Outcome } from '../helpers/check.ts'
+import { collectEvidence } from '../helpers/evidence.ts'
+import { declaredBy } from '../helpers/leg-handle.ts'
+import { Session } from '../helpers/session.ts'
+import { bringUp, evidenceSource, type LegRun, type Machine, type Standing } from './bring-up.ts'
+
+/**
+ * One leg: the machine, the cluster, the CNI, the fixtures, the checks and the evidence. What it finds goes into the
+ * log; it throws when the cluster could not be brought up or checked.
+ *
+ * @param lend told how to end the cluster, before anything of it exists
+ */
+export async function runLeg(leg: LegRun, lend: (takeDown: TakeDown) => void): Promise<void> {
+  const prepared = await prepareMachine(leg)
+  const lease = await openLease({ cluster: newClusterName(leg.cluster.definition.name), purpose: 'test' })
+  lend({
+    cluster: lease.cluster,
+    kubeconfig: lease.kubeconfig,
+    delete: () => deleteLease(leg, lease),
+    keep: () => lease.keep(),
+  })
+  const standing = await bringUp(leg, lease, prepared)
+  await checkNetwork(leg, standing)
+}
+
+/** How the owner of a run ends a leg's cluster. */
+export interface TakeDown {
+  cluster: string
+  /** For the user who keeps it. */
+  kubeconfig: string
+  delete(): Promise<void>
+  keep(): Promise<void>
+}
+
+async function prepareMachine({ cluster, options, log, signal, ask }: LegRun): Promise<Machine> {
+  const cacheDir = defaultCacheDir()
+  const { definition } = cluster
+  const shim = await log.phase('host', 'look at the machine', async (step) => {
+    const docker = await ensureDocker({
+      install: options.install,
+      cacheDir,
+      progress: step,
+      ...(ask === undefined ? {} : { ask }),
+    })
+    await preflight({
+      nodes: definition.nodes.controlPlane + definition.nodes.workers,
+      kernel: kernelFeaturesOf(definition),
+      install: options.install,
+      progress: step,
+    })
+    return docker.shim
+  })
+  const images = await log.phase('images', 'images and binaries', (step) =>
+    prepareImages(
+      { kubernetes: definition.kubernetes, cni: definition.cni },
+      {
+        provider: options.images,
+        progress: step,
+        cacheDir,
+        install: options.install,
+        signal,
+        ...(shim === undefined ? {} : { shim }),
+      },
+    ),
+  )
+  log.provenance(images.provenance)
+  return { shim, images }
+}
+
+/** What the definition's data plane needs of the kernel. */
+function kernelFeaturesOf({ cni, network }: ClusterDefinition): KernelFeature[] {
+  return [
+    ...(cni.encapsulation === 'vxlan' ? (['vxlan'] as const) : []),
+    ...(network.kubeProxy === 'ipvs' ? (['ipvs'] as const) : []),
+  ]
+}
+
+async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
+  const { log, options } = leg
+  const { kube, handle } = standing
+  const session = await log.phase('traffic', 'paths answer', async (step) => {
+    const opened = await Session.open({ kube, declared: declaredBy(handle), ...handle })
+    log.readiness(await opened.converge(options.checks, (seen) => step.update(seen)))
+    return opened
+  })
+  try {
+    leg.signal.throwIfAborted()
+    const title = `${options.checks.length} checks`
+    const outcomes = await log.phase('checks', title, () => session.run(options.checks))
+    leg.signal.throwIfAborted()
+    log.outcomes(outcomes)
+    const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
+    if (off.length > 0) log.outcomes(await withEvidence(leg, standing, session, off))
+    log.ended()
+  } finally {
+    session.close()
+  }
+}
+
+/** The outcomes that did not pass, each with the folder of its evidence. */
+async function withEvidence(
+  { log, cluster, folder }: LegRun,
+  { kube, nodes }: Standing,
+  session: Session,
+  off: readonly Outcome[],
+): Promise<Outcome[]> {
+  const { definition } = cluster
+  const folders = await log.phase('evidence', 'evidence of what did not pass', async () =>
+    collectEvidence(
+      { ...evidenceSource(definition, kube, nodes), world: await session.world() },
+      off,
+      join(folder, 'evidence'),
+    ),
+  )
+  return off.map((outcome) => ({
+    ...outcome,
+    evidence: join(definition.name, 'evidence', folders.get(outcome.check) ?? ''),
+  }))
+}
+
+async function deleteLease({ log }: LegRun, lease: Lease): Promise<void> {
+  await log.phase('delete', `delete cluster ${lease.cluster}`, async (step) => {
+    await deleteCluster(lease, { onSeen: (seen) => step.update(seen) })
+  })
+}

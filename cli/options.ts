@@ -1,0 +1,55 @@
+import type { ImageProviderChoice } from '../clusters/images/prepare.ts'
+import type { LoadedDefinition } from '../clusters/definition.ts'
+import type { Check } from '../helpers/check.ts'
+
+/** What every command is told. */
+export interface GlobalOptions {
+  /** False with --no-install: nothing may be installed on the machine. */
+  install: boolean
+  /** No progress. */
+  quiet: boolean
+  /** What stdout is for: a person or a program. */
+  output: 'text' | 'json'
+}
+
+/** What `test` is told, validated. */
+export interface TestOptions extends GlobalOptions {
+  clusters: readonly LoadedDefinition[]
+  /** The checks that --check and --level leave, in the order of the catalogue. */
+  checks: readonly Check[]
+  /** How the user narrowed the checks, for the report; a narrowed run is partial. */
+  filter: string | undefined
+  /** Whether a cluster outlives the run. */
+  keep: 'never' | 'on-failure' | 'always'
+  /** Folder of the reports; a new one below reports/runs when not given. */
+  reportDir: string | undefined
+  /** For the whole run, in milliseconds. */
+  timeoutMs: number | undefined
+  images: ImageProviderChoice
+  /** Keep the cluster until standard input closes. */
+  hold: boolean
+}
+
+export interface ValidateOptions extends GlobalOptions {
+  /** Paths, or names of clusters that come with the product; none means all of those. */
+  files: readonly string[]
+}
+
+export interface CleanOptions extends GlobalOptions {
+  /** Clusters of runs that are still going on, too. */
+  all: boolean
+}
+
+export interface ImagesSaveOptions extends GlobalOptions {
+  dir: string
+  clusters: readonly LoadedDefinition[]
+  images: ImageProviderChoice
+}
+
+export interface ReportOptions extends GlobalOptions {
+  /** A run.json, or the folder that it lies in. */
+  run: string
+  format: 'text' | 'json' | 'junit' | 'markdown'
+  /** Write all formats there instead of printing one. */
+  reportDir: string | undefined
+}

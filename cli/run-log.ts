@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LoadedDefinition } from '../clusters/definition.ts'
+import { lookAtDocker } from '../clusters/host/docker-look.ts'
+import { readHostFacts } from '../clusters/host/facts.ts'
+import type { Check, Outcome } from '../helpers/check.ts'
+import { SetupError, messageOf } from '../helpers/errors.ts'
+import type { Progress, Step } from '../helpers/progress.ts'
+import { openJournal, type Journal } from '../reports/journal.ts'
+import type {
+  Cluster,
+  Identity,
+  Leg,
+  Machine,
+  PlannedCheck,
+  Provenance,
+  SetupFailure,
+} from '../reports/model.ts'
+import type { TestOptions } from './options.ts'
+
+/** Where a leg writes what it does and finds: into the journal for reports, and on the terminal while it lasts. */
+export interface LegLog {
+  /**
+   * Runs a phase of the leg.
+   *
+   * @param name in the reports: "create"
+   * @param title on the terminal: "create cluster cnic-flannel-1a2b"
+   */
+  phase<T>(name: string, title: string, work: (step: Step) => Promise<T>): Promise<T>
+  provenance(provenance: readonly Provenance[]): void
+  identity(identity: Identity): void
+  readiness(readiness: NonNullable<Leg['readiness']>): void
+  /** A later outcome of the same check takes the place of the earlier one. */
+  outcomes(outcomes: readonly Outcome[]): void
+  /** The checks are done; what comes after cannot take them back. */
+  ended(): void
+  /** The leg could not be brought up or checked. */
+  failed(error: unknown): void
+}
+
+/** Opens the journal of a run; everything that is meant to happen is in its first line. */
+export async function openRunJournal(runId: string, folder: string, options: TestOptions): Promise<Journal> {
+  const journal = openJournal(join(folder, 'events.jsonl'))
+  journal.emit({
+    type: 'run-started',
+    schemaVersion: 1,
+    tool: await readTool(),
+    run: {
+      id: runId,
+      startedAt: new Date().toISOString(),
+      partial: options.filter !== undefined,
+      ...(options.filter === undefined ? {} : { filter: options.filter }),
+    },
+    machine: await readMachine(),
+    legs: options.clusters.map((cluster) => ({
+      cluster: clusterOf(cluster, options.checks),
+      planned: options.checks.map(plannedCheck),
+    })),
+  })
+  return journal
+}
+
+/** The log of one leg. Phases may run side by side; the failed one that ended first is the cause. */
+export function legLog(journal: Journal, leg: string, progress: Progress): LegLog {
+  let broken: string | undefined
+  return {
+    phase: (name, title, work) =>
+      journal.phase(leg, name, async () => {
+        try {
+          return await progress.step(title, work)
+        } catch (error) {
+          broken ??= name
+          throw error
+        }
+      }),
+    provenance: (provenance) => journal.emit({ type: 'provenance', leg, provenance: [...provenance] }),
+    identity: (identity) => journal.emit({ type: 'leg-identity', leg, identity }),
+    readiness: (readiness) => journal.emit({ type: 'readiness', leg, readiness }),
+    outcomes(outcomes) {
+      for (const outcome of outcomes) journal.emit({ type: 'outcome', leg, outcome })
+    },
+    ended: () => journal.emit({ type: 'leg-ended', leg }),
+    failed: (error) =>
+      journal.emit({ type: 'setup-failed', leg, failure: failureOf(error, broken ?? 'set-up') }),
+  }
+}
+
+function failureOf(error: unknown, phase: string): SetupFailure {
+  if (error instanceof SetupError) {
+    const { what, seen, next } = error
+    return { phase, what, next, ...(seen === undefined ? {} : { seen }) }
+  }
+  return { phase, what: messageOf(error), next: 'run again with DEBUG=1, and report this if it comes back' }
+}
+
+/** What the reports say of this machine, as far as it is known now. */
+export async function readMachine(): Promise<Machine> {
+  const [facts, docker] = await Promise.all([readHostFacts(), lookAtDocker()])
+  return {
+    os: facts.os.name,
+    kernel: facts.kernel,
+    cpus: facts.cpus,
+    memoryMiB: facts.memoryTotalMiB,
+    cgroup: facts.cgroupVersion === undefined ? 'none' : `v${facts.cgroupVersion}`,
+    arch: facts.arch,
+    node: facts.node,
+    ...(docker.state === 'answers' ? { dockerVersion: docker.server.version } : {}),
+  }
+}
+
+async function readTool(): Promise<{ name: string; version: string }> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  const { name, version } = JSON.parse(text) as { name: string; version: string }
+  return { name, version }
+}
+
+function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: readonly Check[]): Cluster {
+  const checksSha256 = createHash('sha256').update(JSON.stringify(checks)).digest('hex')
+  return {
+    name: definition.name,
+    definition: { ...definition, network: { ...definition.network } },
+    file,
+    sha256,
+    checksSha256,
+  }
+}
+
+function plannedCheck({ id, level, covers, requirement, rung }: Check): PlannedCheck {
+  return { check: id, level, covers, requirement, ...(rung === undefined ? {} : { rung }) }
+}

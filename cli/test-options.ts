@@ -1,0 +1,136 @@
+import { stat } from 'node:fs/promises'
+import { loadDefinitions } from '../clusters/definition.ts'
+import type { LoadedDefinition } from '../clusters/definition.ts'
+import type { ImageProviderChoice } from '../clusters/images/prepare.ts'
+import type { Check } from '../helpers/check.ts'
+import { shown } from '../helpers/shown.ts'
+import { suggestion } from '../helpers/suggest.ts'
+import { parseDuration } from './duration.ts'
+import { expectationProblems, matcher } from './expectations.ts'
+import type { Problems } from './flags.ts'
+import type { GlobalOptions, TestOptions } from './options.ts'
+
+/** Flags of `test` as commander leaves them. */
+export interface TestFlags {
+  check?: readonly string[]
+  level?: string
+  keep?: string
+  reportDir?: string
+  timeout?: string
+  images?: string
+  registryMirror?: string
+  hold?: true
+}
+
+/** The cluster of a run that names none. */
+const defaultCluster = 'flannel'
+
+/**
+ * Turns flags and cluster names into what `test` works with; everything wrong with either is in `problems` together.
+ */
+export async function readTestOptions(
+  names: readonly string[],
+  flags: TestFlags,
+  globals: GlobalOptions,
+  problems: Problems,
+): Promise<TestOptions> {
+  const clusters = await readClusters(names, problems)
+  const checks = await selectChecks(flags, problems)
+  const images = await readImages(flags, problems)
+  const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout)
+  if (flags.timeout !== undefined && timeoutMs === undefined) {
+    problems.add(`--timeout: expected a duration such as 10m, 90s or 1h30m, got ${shown(flags.timeout)}`)
+  }
+  if (flags.reportDir !== undefined) await refuseFile('--report-dir', flags.reportDir, problems)
+  const options: TestOptions = {
+    ...globals,
+    clusters,
+    checks: checks.selected,
+    filter: filterText(flags),
+    keep: problems.oneOf('--keep', flags.keep, ['always', 'on-failure']) ?? 'never',
+    reportDir: flags.reportDir,
+    timeoutMs,
+    images,
+    hold: flags.hold === true,
+  }
+  for (const cluster of clusters)
+    expectationProblems(cluster, checks.all).forEach((line) => problems.add(line))
+  problems.throwIfAny()
+  return options
+}
+
+/** Definitions by name or path; the default cluster when none is named. */
+export async function readClusters(
+  names: readonly string[],
+  problems: Problems,
+): Promise<LoadedDefinition[]> {
+  const wanted = names.length > 0 ? names : [defaultCluster]
+  return (await problems.collect(() => loadDefinitions(wanted))) ?? []
+}
+
+/** The image provider that --images and --registry-mirror choose. */
+export async function readImages(
+  flags: Pick<TestFlags, 'images' | 'registryMirror'>,
+  problems: Problems,
+): Promise<ImageProviderChoice> {
+  const { images, registryMirror } = flags
+  if (images === undefined && registryMirror === undefined) return { kind: 'auto' }
+  const { parseImagesFlag } = await import('../clusters/images/prepare.ts')
+  const choice = await problems.collect(() => parseImagesFlag(images, undefined))
+  if (registryMirror === undefined) return choice ?? { kind: 'auto' }
+  // Where --images itself is wrong, the mirror is judged alone, so that both are said at once.
+  const known = choice === undefined ? undefined : images
+  return (await problems.collect(() => parseImagesFlag(known, registryMirror))) ?? { kind: 'auto' }
+}
+
+async function selectChecks(
+  flags: TestFlags,
+  problems: Problems,
+): Promise<{ all: readonly Check[]; selected: readonly Check[] }> {
+  const { checks: all } = await import('../suites/catalogue.ts')
+  const ids = all.map(({ id }) => id)
+  const level = problems.oneOf('--level', flags.level, ['core', 'extended'])
+  const chosen = (flags.check ?? []).map((glob) => readGlob(glob, ids, problems))
+  const named = chosen.length === 0 ? all : all.filter(({ id }) => chosen.some((matches) => matches(id)))
+  const selected = named.filter((check) => level === undefined || check.level === level)
+  if (named.length > 0 && selected.length === 0) {
+    problems.add(`--level: none of the ${named.length} chosen checks is ${level}`)
+  }
+  return { all, selected }
+}
+
+/** Longest glob that is read, in characters; ids have 40. */
+const maxGlob = 200
+
+function readGlob(glob: string, ids: readonly string[], problems: Problems): (id: string) => boolean {
+  const readable = glob !== '' && glob.length <= maxGlob
+  const matches = readable ? matcher(glob) : () => false
+  if (!readable) problems.add(`--check: expected the id of a check or a glob over ids, got ${shown(glob)}`)
+  else if (!ids.some(matches)) {
+    problems.add(`--check: nothing matches ${shown(glob)}; ${suggestionFor(glob, ids)}`)
+  }
+  return matches
+}
+
+/** The closest id, or the topics where none is close: the list of all ids would be a page. */
+function suggestionFor(glob: string, ids: readonly string[]): string {
+  const hint = suggestion(glob, ids)
+  if (hint.startsWith('did you mean')) return hint
+  const topics = [...new Set(ids.map((id) => id.replace(/\/.*$/, '/**')))]
+  return suggestion(glob, topics)
+}
+
+function filterText({ check, level }: TestFlags): string | undefined {
+  const parts = [
+    ...(check ?? []).map((glob) => `--check ${glob}`),
+    ...(level === undefined ? [] : [`--level ${level}`]),
+  ]
+  return parts.length === 0 ? undefined : parts.join(' ')
+}
+
+export async function refuseFile(flag: string, path: string, problems: Problems): Promise<void> {
+  const info = await stat(path).catch(() => undefined)
+  if (path === '') problems.add(`${flag}: expected a folder, got nothing`)
+  else if (info !== undefined && !info.isDirectory())
+    problems.add(`${flag}: ${shown(path)} is a file, expected a folder`)
+}

@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, symlink } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { fileURLToPath } from 'node:url'
+import type { LoadedDefinition } from '../clusters/definition.ts'
+import { sweep } from '../clusters/sweep.ts'
+import { exitCodes, messageOf } from '../helpers/errors.ts'
+import { createProgress, type Progress } from '../helpers/progress.ts'
+import type { Journal } from '../reports/journal.ts'
+import type { Abort, Run } from '../reports/model.ts'
+import { renderRun } from '../reports/terminal.ts'
+import { renderJson, writeReports } from '../reports/write.ts'
+import { runLeg, type TakeDown } from './leg.ts'
+import type { TestOptions } from './options.ts'
+import { legLog, openRunJournal, readMachine } from './run-log.ts'
+
+const runsFolder = fileURLToPath(new URL('../reports/runs', import.meta.url))
+
+/** `test`: each leg from nothing to nothing, one after the other. Returns the exit code. */
+export async function testCommand(options: TestOptions): Promise<number> {
+  const runId = randomBytes(4).toString('hex')
+  const folder = options.reportDir ?? (await newRunFolder(runId))
+  await mkdir(folder, { recursive: true })
+  const progress = createProgress({ quiet: options.quiet })
+  const journal = await openRunJournal(runId, folder, options)
+  try {
+    const run = await new TestRun(options, runId, folder, progress, journal).toTheEnd()
+    progress.close()
+    process.stdout.write(
+      options.output === 'json'
+        ? renderJson(run)
+        : `${renderRun(run, { stream: process.stdout, folder: shown(folder) })}\n`,
+    )
+    return run.verdict.exitCode
+  } finally {
+    progress.close()
+    journal.close()
+  }
+}
+
+/** A folder named by time, so that they sort, with `latest` pointing at it. */
+async function newRunFolder(runId: string): Promise<string> {
+  const name = `${new Date().toISOString().replaceAll(/[:.]/g, '-').slice(0, 19)}-${runId}`
+  await mkdir(join(runsFolder, name), { recursive: true })
+  const latest = join(runsFolder, 'latest')
+  await rm(latest, { force: true })
+  await symlink(name, latest)
+  return join(runsFolder, name)
+}
+
+/** One run: its legs, what ends it early, and the reports that are written whatever happens. */
+class TestRun {
+  readonly #options: TestOptions
+  readonly #runId: string
+  readonly #folder: string
+  readonly #progress: Progress
+  readonly #journal: Journal
+  readonly #abort = new AbortController()
+  /** The cluster of the leg that is under way. */
+  #lent: TakeDown | undefined
+
+  constructor(options: TestOptions, runId: string, folder: string, progress: Progress, journal: Journal) {
+    this.#options = options
+    this.#runId = runId
+    this.#folder = folder
+    this.#progress = progress
+    this.#journal = journal
+  }
+
+  async toTheEnd(): Promise<Run> {
+    const timer = this.#limitTime()
+    const unlisten = this.#listenForSignals()
+    try {
+      await this.#sweepLeftovers()
+      for (const cluster of this.#options.clusters) {
+        if (!this.#abort.signal.aborted) await this.#runLeg(cluster)
+      }
+    } finally {
+      clearTimeout(timer)
+      unlisten()
+    }
+    this.#journal.emit({ type: 'run-ended' })
+    return this.#report()
+  }
+
+  async #runLeg(cluster: LoadedDefinition): Promise<void> {
+    const { name } = cluster.definition
+    const log = legLog(this.#journal, name, this.#progress)
+    const { hold, keep } = this.#options
+    try {
+      await runLeg(
+        {
+          cluster,
+          options: this.#options,
+          runId: this.#runId,
+          folder: join(this.#folder, name),
+          log,
+          signal: this.#abort.signal,
+          ...(process.stdin.isTTY && !hold ? { ask } : {}),
+        },
+        (takeDown) => (this.#lent = takeDown),
+      )
+    } catch (error) {
+      // Ended by us: what broke then is not the cause.
+      if (!this.#abort.signal.aborted) log.failed(error)
+    }
+    this.#journal.emit({ type: 'machine', machine: await readMachine() })
+    const run = this.#report()
+    if (hold) await this.#stdinClosed()
+    const green = run.legs
+      .find((leg) => leg.cluster.name === name)
+      ?.outcomes.every(({ outcome }) => outcome !== 'failed' && outcome !== 'not-run')
+    await this.#takeDown(keep === 'always' || (keep === 'on-failure' && green !== true))
+  }
+
+  /** Deletes the leg's cluster or leaves it to the user. A deletion that fails says nothing about the network. */
+  async #takeDown(keep: boolean): Promise<void> {
+    const lent = this.#lent
+    this.#lent = undefined
+    if (lent === undefined) return
+    if (keep && !this.#abort.signal.aborted) {
+      await lent.keep()
+      this.#progress.note(
+        `kept cluster ${lent.cluster}; KUBECONFIG=${lent.kubeconfig}; \`cni-conformance clean\` deletes it`,
+      )
+      return
+    }
+    try {
+      await lent.delete()
+    } catch (error) {
+      this.#progress.note(
+        `cluster ${lent.cluster} is not deleted yet, \`cni-conformance clean\` tries again:\n${messageOf(error)}`,
+      )
+    }
+  }
+
+  async #sweepLeftovers(): Promise<void> {
+    const { removed, left } = await this.#progress.step('sweep what dead runs left', () => sweep())
+    if (removed.length > 0) this.#progress.note(`removed what dead runs left: ${removed.join(', ')}`)
+    for (const { cluster, why } of left) this.#progress.note(`could not remove ${cluster}: ${why}`)
+  }
+
+  #report(): Run {
+    const run = this.#journal.run()
+    writeReports(run, this.#folder)
+    return run
+  }
+
+  /** First signal: the report at once, then the cluster. Second signal: out, the reaper deletes. */
+  #listenForSignals(): () => void {
+    const onSignal = (signal: 'SIGINT' | 'SIGTERM'): void => {
+      if (this.#abort.signal.aborted) process.exit(signal === 'SIGINT' ? exitCodes.sigint : exitCodes.sigterm)
+      this.#progress.note(
+        `${signal}: writing the report and deleting the cluster; once more leaves that to the reaper`,
+      )
+      this.#abortBy(signal)
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+    return () => {
+      process.off('SIGINT', onSignal)
+      process.off('SIGTERM', onSignal)
+    }
+  }
+
+  #limitTime(): NodeJS.Timeout | undefined {
+    const { timeoutMs } = this.#options
+    return timeoutMs === undefined ? undefined : setTimeout(() => this.#abortBy('timeout'), timeoutMs)
+  }
+
+  #abortBy(by: Abort): void {
+    this.#journal.emit({ type: 'aborted', by })
+    this.#abort.abort(new Error(by === 'timeout' ? 'the time of --timeout is over' : `ended by ${by}`))
+    // The report now: a CI system kills us seconds later. It is written again when the cluster is gone.
+    this.#report()
+  }
+
+  /** For --hold: until the other end of the pipe closes, also because the process there died, or a signal comes. */
+  async #stdinClosed(): Promise<void> {
+    const { signal } = this.#abort
+    if (signal.aborted) return
+    await new Promise<void>((resolve) => {
+      for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => resolve())
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      process.stdin.resume()
+    })
+    process.stdin.destroy()
+  }
+}
+
+async function ask(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
+  } finally {
+    lines.close()
+  }
+}
+
+/** The folder as a user would type it. */
+function shown(folder: string): string {
+  const path = relative(process.cwd(), folder)
+  return dirname(path).startsWith('..') ? folder : path
+}

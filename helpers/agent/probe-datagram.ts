@@ -1,0 +1,96 @@
+import { createSocket } from 'node:dgram'
+import { decodeAnswer, encodeQuestion } from './dns-message.ts'
+import { endDns, endWith, excerpt, readIdentity, type Of, type PeerProbe } from './probe-stream.ts'
+import type { Found, Trial } from './trial.ts'
+
+/**
+ * Probes over UDP. Each has a socket of its own, connected to its peer: then the kernel reports ICMP errors, and
+ * an answer from another address (a translation that was not undone) counts as no answer, as it would for any client.
+ */
+
+/** The error of a local REJECT is there before send() returns, but is read one or two turns later. */
+const icmpGraceMs = 10
+
+interface Exchange {
+  host: string
+  port: number
+  payload: string | Uint8Array
+  trial: Trial
+}
+
+/**
+ * Sends, and again at 1/3 and 2/3 of the time limit while nothing has come. `read` says whether the message settles
+ * the trial, or else what is wrong with it: a late answer to an earlier probe from the same port must not be judged.
+ */
+function exchange(
+  { host, port, payload, trial }: Exchange,
+  read: (message: Buffer) => string | undefined,
+): void {
+  trial.phase = 'answer'
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  trial.onEnd(() => socket.close())
+  socket.on('error', (error) => trial.fail(error))
+  socket.on('message', (message) => {
+    const wrong = read(message)
+    if (wrong !== undefined) trial.seen = { end: 'bad-answer', detail: wrong }
+  })
+  const send = (): void => {
+    trial.sent()
+    socket.send(payload, (error) => {
+      // A REJECT of the local packet filter gives EPERM first and its ICMP error a moment later, which says more.
+      if (error !== null) trial.after(icmpGraceMs, () => trial.fail(error))
+    })
+  }
+  // `connect` reports what it cannot do (no route) to its callback.
+  socket.connect(port, host, (error?: Error) => {
+    if (error !== undefined && error !== null) return trial.fail(error)
+    if (trial.ended) return
+    send()
+    trial.after(trial.timeoutMs / 3, send)
+    trial.after((trial.timeoutMs * 2) / 3, send)
+  })
+}
+
+export function probeUdp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  const { port, nonce } = probe
+  exchange({ host, port, payload: nonce, trial }, (message) => {
+    const answer = readIdentity(message.toString('utf8'), nonce)
+    if (typeof answer === 'string') return answer
+    endWith(trial, answer, found)
+    return undefined
+  })
+}
+
+/** `agnhost netexec` says the nonce back. */
+export function probeToolsUdp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  const { port, nonce } = probe
+  exchange({ host, port, payload: `echo ${nonce}`, trial }, (message) => {
+    const text = message.toString('utf8').trim()
+    if (text !== nonce) return `no echo: ${excerpt(text)}`
+    trial.end('answered', found)
+    return undefined
+  })
+}
+
+export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: Trial): void {
+  const payload = encodeQuestion(id, probe.name)
+  exchange({ host: probe.server, port, payload, trial }, (message) => {
+    const answer = decodeAnswer(message, id, probe.name)
+    if (typeof answer === 'string') return answer
+    endDns(trial, answer)
+    return undefined
+  })
+}
+
+/** One datagram, no answer awaited: the receiver is asked for its receipt. */
+export function probeDatagram(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  trial.phase = 'connect'
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  trial.onEnd(() => socket.close())
+  socket.on('error', (error) => trial.fail(error))
+  trial.sent()
+  socket.send(probe.nonce, probe.port, host, (error) => {
+    if (error === null) trial.end('sent', found)
+    else trial.fail(error)
+  })
+}

@@ -1,0 +1,154 @@
+import { createServer, connect, type Socket } from 'node:net'
+import { createSocket } from 'node:dgram'
+import { get, type IncomingMessage } from 'node:http'
+import { decodeAnswer, encodeQuestion } from './dns-message.ts'
+import type { Identity, WireProbe } from './protocol.ts'
+import type { Found, Trial } from './trial.ts'
+
+/** Probes over connections: TCP, HTTP, DNS over TCP; and the bind. */
+
+/** A probe of one kind. */
+export type Of<Kind extends WireProbe['kind']> = Extract<WireProbe, { kind: Kind }>
+/** A probe that wants its nonce back from a peer. */
+export type PeerProbe = Extract<WireProbe, { nonce: string }>
+
+/** Longest answer in bytes; an identity has about 250. */
+const maxAnswerBytes = 4_096
+const shown = 80
+
+/** An identity with the right nonce, or what is wrong with the text. */
+export function readIdentity(text: string, nonce: string): Identity | string {
+  try {
+    const identity = JSON.parse(text) as Partial<Identity> | null
+    if (typeof identity?.podUid === 'string' && identity.nonce === nonce) return identity as Identity
+    return identity?.nonce === undefined ? `no identity: ${excerpt(text)}` : 'an identity with another nonce'
+  } catch {
+    return `no identity: ${excerpt(text)}`
+  }
+}
+
+/** The beginning of an answer for a person to read. */
+export function excerpt(text: string): string {
+  return JSON.stringify(text.length > shown ? `${text.slice(0, shown)}…` : text)
+}
+
+/** Ends the trial with an identity or with what came instead. */
+export function endWith(trial: Trial, answer: Identity | string, found: Found): void {
+  if (typeof answer === 'string') trial.end('bad-answer', { ...found, detail: answer })
+  else trial.end('answered', { ...found, identity: answer })
+}
+
+function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): Socket {
+  trial.phase = 'connect'
+  trial.sent()
+  const socket = connect({ host, port, noDelay: true })
+  trial.onEnd(() => socket.destroy())
+  socket.on('error', (error) => trial.fail(error))
+  socket.once('connect', () => {
+    trial.phase = 'answer'
+    onConnect(socket)
+  })
+  return socket
+}
+
+/** `<nonce>\n` out, one identity line in. */
+export function probeTcp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  const socket = open(host, probe.port, trial, () => socket.write(`${probe.nonce}\n`))
+  let text = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk: string) => {
+    text += chunk
+    if (text.includes('\n') || text.length > maxAnswerBytes)
+      endWith(trial, readIdentity(text, probe.nonce), found)
+  })
+  socket.on('end', () => {
+    if (text === '') trial.end('bad-answer', { ...found, detail: 'connected, then closed without an answer' })
+    else endWith(trial, readIdentity(text, probe.nonce), found)
+  })
+}
+
+/** `GET path` on a connection of its own; `read` judges the body of a 200. */
+function getOnce(host: string, port: number, path: string, trial: Trial, read: (body: string) => void): void {
+  trial.phase = 'connect'
+  trial.sent()
+  const onResponse = (response: IncomingMessage): void => {
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('error', (error) => trial.fail(error))
+    response.on('data', (chunk: string) => {
+      body += chunk
+      if (body.length > maxAnswerBytes)
+        trial.end('bad-answer', { detail: `more than ${maxAnswerBytes} bytes` })
+    })
+    response.on('end', () => {
+      if (response.statusCode === 200) read(body)
+      else trial.end('bad-answer', { detail: `HTTP ${response.statusCode}: ${excerpt(body)}` })
+    })
+  }
+  const request = get({ host, port, path, agent: false, headers: { connection: 'close' } }, onResponse)
+  trial.onEnd(() => request.destroy())
+  request.on('error', (error) => trial.fail(error))
+  request.once('socket', (socket) => socket.once('connect', () => (trial.phase = 'answer')))
+}
+
+export function probeHttp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  const path = `/identity?nonce=${encodeURIComponent(probe.nonce)}`
+  getOnce(host, probe.port, path, trial, (body) => endWith(trial, readIdentity(body, probe.nonce), found))
+}
+
+/** `agnhost netexec` says the nonce back. */
+export function probeToolsHttp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  getOnce(host, probe.port, `/echo?msg=${encodeURIComponent(probe.nonce)}`, trial, (body) => {
+    if (body.trim() === probe.nonce) trial.end('answered', found)
+    else trial.end('bad-answer', { ...found, detail: `no echo: ${excerpt(body)}` })
+  })
+}
+
+/** A DNS question over TCP: each message is led by its length in two bytes. */
+export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: Trial): void {
+  const question = encodeQuestion(id, probe.name)
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(question.length)
+  const socket = open(probe.server, port, trial, () => socket.write(Buffer.concat([length, question])))
+  let bytes = Buffer.alloc(0)
+  socket.on('data', (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk])
+    if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
+    endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe.name))
+  })
+  socket.on('end', () =>
+    trial.end('bad-answer', { detail: `closed after ${bytes.length} bytes of an answer` }),
+  )
+}
+
+/** Ends the trial with a DNS answer, or with why it is none. */
+export function endDns(trial: Trial, answer: ReturnType<typeof decodeAnswer>): void {
+  if (typeof answer === 'string') return trial.end('bad-answer', { detail: answer })
+  const { rcode, truncated, addresses } = answer
+  trial.end('answered', {
+    rcode,
+    ...(rcode === 'NOERROR' ? { answers: addresses } : {}),
+    ...(truncated ? { detail: 'truncated (TC): the records are not complete' } : {}),
+  })
+}
+
+/** Is a port of the shared network namespace free? */
+export function probeBind(probe: Of<'bind'>, trial: Trial): void {
+  const { host, port } = probe
+  const failed = (error: NodeJS.ErrnoException): void => {
+    if (error.code === 'EADDRINUSE') trial.end('in-use', { detail: 'EADDRINUSE' })
+    else trial.end('local-error', { detail: `${error.code ?? error.message} bind` })
+  }
+  trial.sent()
+  if (probe.transport === 'tcp') {
+    const server = createServer()
+    trial.onEnd(() => server.close())
+    server.once('error', failed)
+    server.listen({ host, port, exclusive: true }, () => trial.end('answered'))
+    return
+  }
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  trial.onEnd(() => socket.close())
+  socket.once('error', failed)
+  socket.bind({ address: host, port, exclusive: true }, () => trial.end('answered'))
+}

@@ -1,0 +1,176 @@
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { readFacts } from './facts.ts'
+import type { Self } from './identity.ts'
+import { probeDatagram, probeDnsUdp, probeToolsUdp, probeUdp } from './probe-datagram.ts'
+import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './probe-stream.ts'
+import type { Frame, WireProbe, WireResult } from './protocol.ts'
+import { resolve } from './resolve.ts'
+import { Slots } from './slots.ts'
+import { Trial, type Found } from './trial.ts'
+
+/** File descriptors kept for everything that is not a probe. */
+const reservedFiles = 64
+/**
+ * Sockets opened before answers are looked at. All of a plan of 2,000, so that the last deadline starts soon after the
+ * first (looking at answers in between cost 100 ms); bounded, so that a huge plan does not stop the heartbeat.
+ */
+const openedPerTurn = 4_096
+/** Results are gathered this long, so that a plan's answers take a few frames and not one each. */
+const gatherMs = 20
+
+/** A frame before the stream has numbered it. */
+export type FrameBody = Frame extends infer Each ? (Each extends Frame ? Omit<Each, 'seq'> : never) : never
+
+/** What the prober needs to know of its surroundings. */
+export interface ProberOptions {
+  self: Self
+  /** Where the tools container leaves its view. */
+  directory: string | undefined
+  /** Where the server hands out receipts. */
+  receiptsSocket: string | undefined
+  /** UDP and TCP port of DNS servers; 53 but in tests. */
+  dnsPort: number
+  /** Probes at once; see {@link socketCap}. */
+  sockets: number
+}
+
+/**
+ * How many sockets may be open at once: file descriptors less a reserve, and half of the port range, which TCP
+ * and UDP clients share with what they left in TIME_WAIT.
+ */
+export function socketCap(
+  limits = '/proc/self/limits',
+  range = '/proc/sys/net/ipv4/ip_local_port_range',
+): number {
+  const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync(limits, 'utf8'))?.[1] ?? Infinity)
+  const [low = 32_768, high = 60_999] = readFileSync(range, 'utf8').trim().split(/\s+/).map(Number)
+  return Math.max(1, Math.min(files - reservedFiles, Math.floor((high - low + 1) / 2)))
+}
+
+/** Runs plans: all probes of one at the same time, results sent as they settle. */
+export class Prober {
+  readonly #options: ProberOptions
+  readonly #slots: Slots
+  readonly #send: (frame: FrameBody) => void
+
+  constructor(options: ProberOptions, send: (frame: FrameBody) => void) {
+    this.#options = options
+    this.#slots = new Slots(options.sockets)
+    this.#send = send
+  }
+
+  /** Settles when the last result and `done` are handed to the stream. Never rejects. */
+  async run(batch: number, probes: readonly WireProbe[]): Promise<void> {
+    let gathered: WireResult[] = []
+    let timer: NodeJS.Timeout | undefined
+    const flush = (): void => {
+      clearTimeout(timer)
+      timer = undefined
+      if (gathered.length > 0) this.#send({ type: 'results', batch, results: gathered })
+      gathered = []
+    }
+    const running: Promise<void>[] = []
+    for (const [index, probe] of probes.entries()) {
+      if (index % openedPerTurn === openedPerTurn - 1) await nextTurn()
+      running.push(
+        this.#probe(probe).then((result) => {
+          gathered.push(result)
+          timer ??= setTimeout(flush, gatherMs)
+        }),
+      )
+    }
+    await Promise.all(running)
+    flush()
+    this.#send({ type: 'done', batch, count: probes.length })
+  }
+
+  async #probe(probe: WireProbe): Promise<WireResult> {
+    const waitedMs = await this.#waitForSocket()
+    const trial = new Trial(probe.timeoutMs)
+    try {
+      this.#start(probe, trial)
+    } catch (error) {
+      trial.end('local-error', { detail: error instanceof Error ? error.message : String(error) })
+    }
+    // The last of the cleanups: the sockets are closed by then.
+    trial.onEnd(() => this.#slots.give())
+    const ending = await trial.ending
+    if (waitedMs === undefined) return { id: probe.id, ...ending }
+    const waited = `waited ${waitedMs} ms for one of ${this.#slots.count} sockets`
+    return {
+      id: probe.id,
+      ...ending,
+      detail: ending.detail === undefined ? waited : `${ending.detail}; ${waited}`,
+    }
+  }
+
+  /** Milliseconds waited; undefined when there was a socket to be had at once. */
+  async #waitForSocket(): Promise<number | undefined> {
+    if (this.#slots.tryTake()) return undefined
+    const queuedMs = performance.now()
+    await this.#slots.take()
+    return Math.round(performance.now() - queuedMs)
+  }
+
+  #start(probe: WireProbe, trial: Trial): void {
+    switch (probe.kind) {
+      case 'tcp':
+      case 'udp':
+      case 'http':
+      case 'datagram':
+      case 'tools-http':
+      case 'tools-udp':
+        return resolve(probe.host, trial, (address) => {
+          const found: Found = address === probe.host ? {} : { address }
+          peerProbes[probe.kind](probe, address, found, trial)
+        })
+      case 'dns':
+        return (probe.transport === 'tcp' ? probeDnsTcp : probeDnsUdp)(
+          probe,
+          randomInt(0x1_0000),
+          this.#options.dnsPort,
+          trial,
+        )
+      case 'bind':
+        return probeBind(probe, trial)
+      case 'facts':
+        return trial.end('answered', { facts: readFacts(this.#options.self, this.#options.directory) })
+      case 'receipts':
+        return askReceipts(this.#options.receiptsSocket, probe.nonces, trial)
+      default:
+        return trial.end('local-error', { detail: 'this agent knows no such probe' })
+    }
+  }
+}
+
+const peerProbes = {
+  tcp: probeTcp,
+  udp: probeUdp,
+  http: probeHttp,
+  datagram: probeDatagram,
+  'tools-http': probeToolsHttp,
+  'tools-udp': probeToolsUdp,
+} as const
+
+/** Asks this pod's server which datagrams have come. Whatever goes wrong here is local. */
+function askReceipts(path: string | undefined, nonces: readonly string[], trial: Trial): void {
+  if (path === undefined) return trial.end('local-error', { detail: 'AGENT_DIR is not set' })
+  trial.seen = { end: 'local-error', detail: "this pod's own server did not say what it received" }
+  trial.sent()
+  const socket = connect(path, () => socket.write(`${JSON.stringify(nonces)}\n`))
+  trial.onEnd(() => socket.destroy())
+  let text = ''
+  socket.setEncoding('utf8')
+  socket.on('error', (error) => trial.end('local-error', { detail: `receipts: ${error.message}` }))
+  socket.on('data', (chunk: string) => (text += chunk))
+  socket.on('end', () => {
+    try {
+      trial.end('answered', { received: JSON.parse(text) as string[] })
+    } catch {
+      trial.end('local-error', { detail: 'receipts: the server broke off' })
+    }
+  })
+}

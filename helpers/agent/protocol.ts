@@ -1,0 +1,137 @@
+/**
+ * What goes over the control stream between the runner and the agent in a pod, and what an agent's server answers.
+ * This file is loaded on both sides: types and constants only, no imports.
+ */
+
+/** Ports of the agent's server, the same in every fixture pod. All above 1024: the pods run under PSA restricted. */
+export const agentPorts = { http: 8080, tcp: 8081, udp: 8081 } as const
+/** Ports of `agnhost netexec` in the tools container of the same pod. */
+export const toolsPorts = { http: 8090, udp: 8091 } as const
+
+/** Who answers: sent with every reply of an agent's server. */
+export interface Identity {
+  /** Echo of the question's nonce: proves that this is the answer to this question. */
+  nonce: string
+  podUid: string
+  /** `namespace/name`. */
+  pod: string
+  node: string
+  /** Source address that the server saw, without a port. */
+  saw: string
+}
+
+/** One packet question, as the agent gets it: addresses, no roles. `id` is unique within its batch. */
+export type WireProbe =
+  | {
+      id: number
+      /** datagram: sent without waiting for an answer; the receiver is asked for its receipt afterwards. */
+      kind: 'tcp' | 'udp' | 'http' | 'datagram'
+      /** An IP address, or a name that the pod's own resolver (getaddrinfo, resolv.conf, search path) must find. */
+      host: string
+      port: number
+      nonce: string
+      timeoutMs: number
+    }
+  | {
+      id: number
+      /** `GET /echo?msg=<nonce>` (http) or `echo <nonce>` (udp) to `agnhost netexec` of the same pod: no identity, the nonce alone. */
+      kind: 'tools-http' | 'tools-udp'
+      host: string
+      port: number
+      nonce: string
+      timeoutMs: number
+    }
+  | {
+      id: number
+      kind: 'dns'
+      /** Address of the DNS server, port 53. */
+      server: string
+      transport: 'udp' | 'tcp'
+      /** Fully qualified, with or without the final dot; no search path is applied. */
+      name: string
+      type: 'A'
+      timeoutMs: number
+    }
+  | { id: number; kind: 'bind'; transport: 'tcp' | 'udp'; host: string; port: number; timeoutMs: number }
+  | { id: number; kind: 'facts'; timeoutMs: number }
+  | {
+      id: number
+      /** Which of these datagram nonces has this pod's server received? Asked after the senders are done. */
+      kind: 'receipts'
+      nonces: string[]
+      timeoutMs: number
+    }
+
+/** How a probe ended, in the agent's own words; the runner turns it into a verdict. */
+export const wireEnds = [
+  /** The answer came and fits the question. Any well-formed DNS answer counts, whatever its `rcode`; so does a bind that worked. */
+  'answered',
+  'sent',
+  'timeout',
+  /** ECONNREFUSED: a RST in answer to the SYN, or an ICMP port unreachable. */
+  'refused',
+  'unreachable',
+  'no-such-name',
+  /** The answer could not be understood, has another nonce, or the connection was reset or closed before it. */
+  'bad-answer',
+  /** EADDRINUSE of a bind. */
+  'in-use',
+  /** EMFILE, EADDRNOTAVAIL, EACCES, a starved process and the like: says nothing about the network. */
+  'local-error',
+] as const
+export type WireEnd = (typeof wireEnds)[number]
+
+/** What the agent reads inside its pod. */
+export interface Facts {
+  podUid: string
+  pod: string
+  node: string
+  /** `net:[4026532345]` of the agent's container. */
+  netns: string
+  /** Addresses of all interfaces but loopback, without prefix length and without IPv6 link-local ones. */
+  addresses: string[]
+  /** MTU of the interface that carries the pod's address. */
+  mtu?: number
+  resolvConf: string
+  /** The same two facts as the tools container saw them when it started; absent if it has not written them. */
+  tools?: { netns: string; addresses: string[] }
+}
+
+export interface WireResult {
+  id: number
+  end: WireEnd
+  /** Sockets opened or datagrams sent. */
+  attempts: number
+  /** Milliseconds from the (last) send to the answer; without an answer, until the probe was given up. */
+  ms: number
+  /** Where it ended when there was no answer: resolve, connect, answer. */
+  phase?: 'resolve' | 'connect' | 'answer'
+  /** Error code or what was seen instead of an answer. */
+  detail?: string
+  identity?: Identity
+  /** Address that a name was resolved to. */
+  address?: string
+  /** A records of a DNS answer with `rcode` NOERROR, sorted; those of the name asked for or of its CNAME targets. */
+  answers?: string[]
+  rcode?: string
+  facts?: Facts
+  received?: string[]
+}
+
+/** Runner -> agent. */
+export type Command = { type: 'plan'; batch: number; probes: WireProbe[] } | { type: 'end' }
+
+/** Agent -> runner. `seq` counts every frame of the stream from 0. */
+export type Frame = { seq: number } &
+  /** `sockets`: how many probes this agent runs at once; further ones of a batch wait for a free socket. */
+  (
+    | { type: 'hello'; podUid: string; pod: string; node: string; version: number; sockets: number }
+    | { type: 'beat' }
+    | { type: 'results'; batch: number; results: WireResult[] }
+    /** The batch is complete: this many results were sent. */
+    | { type: 'done'; batch: number; count: number }
+    | { type: 'error'; message: string }
+  )
+
+/** Raised whenever the meaning of a frame changes. */
+export const protocolVersion = 1

@@ -1,0 +1,76 @@
+import { lookup } from 'node:dns'
+import { isIP } from 'node:net'
+import { Slots } from './slots.ts'
+import type { Trial } from './trial.ts'
+
+/**
+ * getaddrinfo blocks a thread until it gives up, long after its probe did. Lookups beyond the number of threads would
+ * queue behind hanging ones and a healed network would look silent. So they do not: they share the answer of a lookup
+ * of the same name, or they say that they never got a thread.
+ */
+const threads = new Slots(Math.max(1, Number(process.env['UV_THREADPOOL_SIZE'] ?? 4)))
+
+/** A lookup may be shared while it is this young: it belongs to the same plan, it is not the leftover of an earlier one. */
+const sharedMs = 250
+
+/**
+ * glibc waits 5 s for a silent server and asks twice, which is 10 s of a thread for a probe of 3 s. Twice stays, because
+ * one lost datagram is nobody's fault; the wait becomes 1 s. Everything else in resolv.conf stays as the kubelet wrote
+ * it. To be set before the first lookup.
+ */
+export function shortenLookups(env: NodeJS.ProcessEnv): void {
+  env['RES_OPTIONS'] = 'timeout:1 attempts:2'
+}
+
+interface Answer {
+  error: NodeJS.ErrnoException | null
+  address: string
+  ms: number
+}
+
+/** The youngest running lookup of each name. */
+const running = new Map<string, { startedMs: number; answer: Promise<Answer> }>()
+
+/** Calls `next` with the address of a host, as every program in the pod would find it, or ends the trial. */
+export function resolve(host: string, trial: Trial, next: (address: string) => void): void {
+  if (isIP(host) !== 0) return next(host)
+  trial.phase = 'resolve'
+  void find(host, trial).then((answer) => {
+    if (trial.ended || answer === undefined) return
+    if (answer.error === null) next(answer.address)
+    // Server silent, refusing, unreachable or SERVFAIL: getaddrinfo gives EAI_AGAIN for all of them, at once or late.
+    else if (answer.error.code === 'EAI_AGAIN') {
+      const detail = `EAI_AGAIN after ${answer.ms} ms: no usable answer from the DNS server`
+      trial.end('timeout', { detail })
+    } else trial.fail(answer.error)
+  })
+}
+
+async function find(host: string, trial: Trial): Promise<Answer | undefined> {
+  if (threads.tryTake()) return start(host)
+  const other = running.get(host)
+  if (other !== undefined && performance.now() - other.startedMs < sharedMs) return other.answer
+  trial.seen = { end: 'local-error', detail: `all ${threads.count} resolver threads hang in older lookups` }
+  await threads.take()
+  if (trial.ended) {
+    threads.give()
+    return undefined
+  }
+  trial.seen = undefined
+  return start(host)
+}
+
+function start(host: string): Promise<Answer> {
+  const startedMs = performance.now()
+  const answer = new Promise<Answer>((settle) => {
+    // A alone: an A and an AAAA question leave one socket at once, and the conntrack of a busy node drops one of the two
+    // (kubernetes issue 56903). getaddrinfo then says that the name does not exist.
+    lookup(host, { family: 4 }, (error, address) => {
+      threads.give()
+      if (running.get(host)?.startedMs === startedMs) running.delete(host)
+      settle({ error, address, ms: Math.round(performance.now() - startedMs) })
+    })
+  })
+  running.set(host, { startedMs, answer })
+  return answer
+}

@@ -1,0 +1,28 @@
+/**
+ * How long this process could not run: starved by its neighbours, throttled by its cgroup, busy with itself. A time
+ * limit that ran down meanwhile says nothing about the network.
+ */
+
+const tickMs = 25
+
+let stalled = 0
+let lastMs = performance.now()
+
+/** Starts the clock; it does not keep the process alive. */
+export function watchStalls(): void {
+  lastMs = performance.now()
+  setInterval(look, tickMs).unref()
+}
+
+/** Milliseconds of all stalls since the clock was started. */
+export function stalledMs(): number {
+  look()
+  return stalled
+}
+
+/** Everything beyond two ticks since the last look is a stall. */
+function look(): void {
+  const nowMs = performance.now()
+  stalled += Math.max(0, nowMs - lastMs - 2 * tickMs)
+  lastMs = nowMs
+}

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { BudgetExceeded, messageOf, SetupError } from './errors.ts'
+import type { Budget } from './budgets.ts'
+
+/** The one place that sleeps. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  await delay(ms, undefined, signal === undefined ? {} : { signal })
+}
+
+/** What a look at the world found: done with a value, or not yet and what was seen instead. */
+export type Look<T> = { done: true; value: T } | { done: false; seen: string }
+
+/** What {@link awaitUntil} was doing, for its error and for the progress line. */
+export interface AwaitOptions {
+  /** Completes "waited for ...". */
+  what: string
+  budget: Budget
+  /** What the user can do when the budget runs out. */
+  next: string
+  /** Milliseconds between two looks. */
+  everyMs?: number
+  signal?: AbortSignal
+  /** Told what each unsuccessful look saw. */
+  onSeen?: (seen: string) => void
+}
+
+/**
+ * Looks until done or until the budget is spent. A look that throws counts as "not yet" and its message as seen,
+ * but a SetupError is a look that gives up: it goes to the caller at once.
+ *
+ * @throws {BudgetExceeded} naming what was awaited, the budget and the last thing seen
+ */
+export async function awaitUntil<T>(look: () => Promise<Look<T>>, options: AwaitOptions): Promise<T> {
+  const deadline = performance.now() + options.budget.ms
+  let seen = 'nothing yet'
+  for (;;) {
+    options.signal?.throwIfAborted()
+    try {
+      const found = await look()
+      if (found.done) return found.value
+      seen = found.seen
+    } catch (error) {
+      if (error instanceof SetupError) throw error
+      seen = messageOf(error)
+    }
+    options.onSeen?.(seen)
+    if (performance.now() >= deadline) {
+      throw new BudgetExceeded({
+        what: `waited ${options.budget.ms / 1000} s (budget ${options.budget.name}) for ${options.what}`,
+        seen,
+        next: options.next,
+      })
+    }
+    await sleep(options.everyMs ?? 200, options.signal)
+  }
+}

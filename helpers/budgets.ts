@@ -1,0 +1,73 @@
+/** A named time limit. The name appears in every message about it. */
+export interface Budget {
+  readonly name: string
+  /** Milliseconds. */
+  readonly ms: number
+}
+
+function budget(name: string, ms: number): Budget {
+  return { name, ms }
+}
+
+/** Every time limit of the program, in one place. */
+export const budgets = {
+  /** One probe, from opening its socket to the checked answer: room for one SYN sent again (1 s) on a machine that is busy. */
+  probeMs: budget('probeMs', 3_000),
+  /** One DNS question; CoreDNS answers from memory in about 1 ms. */
+  dnsProbeMs: budget('dnsProbeMs', 3_000),
+  /** Agent batch: slowest probe plus this, then the batch is given up and its missing rows become `unknown`. */
+  batchSlackMs: budget('batchSlackMs', 10_000),
+  /** Exec stream opened -> hello frame of the agent. Node.js starts in 0.7 s in a pod on a loaded 2-core machine. */
+  agentHelloMs: budget('agentHelloMs', 30_000),
+  /** No frame and no heartbeat for this long means that the stream is dead. The agent beats each second. */
+  agentSilenceMs: budget('agentSilenceMs', 8_000),
+  /** kind create: 29 s on an idle 2-core machine, 65 s with three at once. */
+  clusterCreateMs: budget('clusterCreateMs', 300_000),
+  clusterDeleteMs: budget('clusterDeleteMs', 60_000),
+  /** CNI applied -> DaemonSet rolled out: 16-19 s with images in place; pulls take longer. */
+  cniReadyMs: budget('cniReadyMs', 300_000),
+  nodesReadyMs: budget('nodesReadyMs', 120_000),
+  /** Fixture pods created -> Ready: 1.4 s here. */
+  fixturesReadyMs: budget('fixturesReadyMs', 120_000),
+  /** All paths answer once before the first check: the cluster is ready when traffic says so. */
+  trafficReadyMs: budget('trafficReadyMs', 60_000),
+  /** Broken paths that have not changed for this long are a finding, not a cluster that is still starting. */
+  trafficSettledMs: budget('trafficSettledMs', 8_000),
+  /** Evidence after a failure, all nodes side by side. */
+  evidenceMs: budget('evidenceMs', 30_000),
+  /** A fault must show its effect, or its absence after healing, within this. */
+  faultMs: budget('faultMs', 60_000),
+  /** One command on a node, through Docker: 0.1 s when idle. */
+  nodeCommandMs: budget('nodeCommandMs', 20_000),
+  dockerStartMs: budget('dockerStartMs', 60_000),
+  /** One question to the Docker daemon: 50 ms here, a few seconds under nine starting nodes; longer means that it hangs. */
+  dockerAnswerMs: budget('dockerAnswerMs', 15_000),
+  /** One request to an API server that is starting: it answers in 5 ms or not at all. */
+  apiAnswerMs: budget('apiAnswerMs', 2_000),
+  /** A request whose sender was killed may still make a container or network for this long; creating one takes 0.5 s. */
+  dockerRequestMs: budget('dockerRequestMs', 2_000),
+  /** apt-get update and install of docker.io: 40 s here from a near mirror. */
+  packageInstallMs: budget('packageInstallMs', 600_000),
+  /** One file of Go, standard library only: 1 s warm, 20 s with an empty build cache on a loaded machine. */
+  shimBuildMs: budget('shimBuildMs', 120_000),
+  /** Every registry of a run answers GET /v2/ within this, or it counts as out of reach. A far registry takes 0.5 s. */
+  registryAnswerMs: budget('registryAnswerMs', 3_000),
+  /** `<tool> --version`; a shim of a version manager may take a second. */
+  toolVersionMs: budget('toolVersionMs', 5_000),
+  /** One image through `docker pull`: kindest/node is 400 MB, at 1 MB/s 400 s. */
+  imagePullMs: budget('imagePullMs', 900_000),
+  /** One file or Go module from the network: the largest has 65 MB. */
+  downloadMs: budget('downloadMs', 300_000),
+  /** Headers of a download: redirects included, 1 s is normal. After it the body has downloadMs. */
+  downloadAnswerMs: budget('downloadAnswerMs', 10_000),
+  /** One Go module compiled and linked: Kubernetes takes 450 s on 2 cores; a busy machine several times as long. */
+  goBuildMs: budget('goBuildMs', 3_600_000),
+  /** debootstrap of the node image: 90 s from a near mirror. */
+  debootstrapMs: budget('debootstrapMs', 1_800_000),
+  /** tar of a root file system of 700 MB: 3 s. */
+  packMs: budget('packMs', 300_000),
+  /** `docker load`, `docker save` or `docker commit` of 700 MB: 15 s on a slow disk. */
+  dockerImageMs: budget('dockerImageMs', 600_000),
+  /** Import of a dozen images into the node image's containerd: 10 s. */
+  imageImportMs: budget('imageImportMs', 300_000),
+} as const satisfies Record<string, Budget>

@@ -1,0 +1,288 @@
+import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
+import { agentFiles, agentVersion } from './agent/bundle.ts'
+import { agentPorts, toolsPorts } from './agent/protocol.ts'
+import { awaitUntil } from './await.ts'
+import { budgets } from './budgets.ts'
+import { SetupError } from './errors.ts'
+import type { Kube } from './kube.ts'
+
+/** Label of everything that we create in a cluster; its value is the run id. */
+const runLabel = 'cni-conformance/run'
+
+/** The two fixture namespaces: most pods live in `main`, `other` asks across the border. */
+export interface FixtureNamespaces {
+  main: string
+  other: string
+}
+
+/** One fixture pod, before it exists. */
+export interface FixtureSpec {
+  /** Pod name, unique over both namespaces. */
+  name: string
+  node: 'worker1' | 'worker2'
+  namespace: keyof FixtureNamespaces
+}
+
+/**
+ * The fixtures, applied once for all checks. Two pods on each worker, so that same-node and other-node paths
+ * exist in both directions on both nodes, and one in the other namespace.
+ */
+export const fixtureSpecs: readonly FixtureSpec[] = [
+  { name: 'worker1-a', node: 'worker1', namespace: 'main' },
+  { name: 'worker1-b', node: 'worker1', namespace: 'main' },
+  { name: 'worker2-a', node: 'worker2', namespace: 'main' },
+  { name: 'worker2-b', node: 'worker2', namespace: 'main' },
+  { name: 'worker2-other', node: 'worker2', namespace: 'other' },
+]
+
+/** Fixture Services, both over the pods of `main`. */
+export const services = { echo: 'echo', headless: 'echo-headless' } as const
+/** Ports of the `echo` Service. http differs from its target port, so that the translation is seen. */
+export const servicePorts = { http: 80, tcp: agentPorts.tcp, udp: agentPorts.udp } as const
+
+/** Container names of a fixture pod. */
+export const containers = { agent: 'agent', tools: 'tools' } as const
+const agentDirectory = '/run/agent'
+const programDirectory = '/agent'
+/** What the control stream runs in the agent container. */
+export const agentCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'probe']
+
+/** What the fixtures are made from. */
+export interface FixtureOptions {
+  runId: string
+  namespaces: FixtureNamespaces
+  images: { node: string; agnhost: string }
+  /** Node names of the roles worker1 and worker2. */
+  workers: readonly [string, string]
+}
+
+/** Every object of the fixtures, in the order in which they are applied. Pure. */
+export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
+  const { main, other } = options.namespaces
+  return [
+    namespaceObject(main, options.runId),
+    namespaceObject(other, options.runId),
+    programObject(main, options.runId),
+    programObject(other, options.runId),
+    ...fixtureSpecs.map((spec) => podObject(spec, options)),
+    serviceObject(services.echo, options, undefined),
+    serviceObject(services.headless, options, 'None'),
+  ]
+}
+
+const labels = (runId: string): Record<string, string> => ({
+  'app.kubernetes.io/managed-by': 'cni-conformance',
+  [runLabel]: runId,
+})
+
+function namespaceObject(name: string, runId: string): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {
+      name,
+      labels: { ...labels(runId), 'pod-security.kubernetes.io/enforce': 'restricted' },
+    },
+  }
+}
+
+function programObject(namespace: string, runId: string): KubernetesObject {
+  const object = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'agent',
+      namespace,
+      labels: { ...labels(runId), 'cni-conformance/agent': agentVersion },
+    },
+    data: agentFiles(),
+  }
+  return object
+}
+
+/** The tools container first writes down its own view of the pod's network: a way around `lo`, which may be broken. */
+const toolsStart = [
+  `readlink /proc/self/ns/net > ${agentDirectory}/tools.netns`,
+  `ip -o addr > ${agentDirectory}/tools.addresses`,
+  `exec /agnhost netexec --http-port=${toolsPorts.http} --udp-port=${toolsPorts.udp}`,
+].join('; ')
+
+function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
+  const fromField = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
+  const container = {
+    imagePullPolicy: 'IfNotPresent',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  }
+  const run = { name: 'run', mountPath: agentDirectory }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: spec.name,
+      namespace: options.namespaces[spec.namespace],
+      labels: { ...labels(options.runId), app: 'echo' },
+    },
+    spec: {
+      nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 1,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1000,
+        runAsGroup: 1000,
+        fsGroup: 1000,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [
+        {
+          ...container,
+          name: containers.agent,
+          image: options.images.node,
+          command: ['node', `${programDirectory}/main.mjs`, 'serve'],
+          env: [
+            fromField('POD_UID', 'metadata.uid'),
+            fromField('POD_NAME', 'metadata.name'),
+            fromField('POD_NAMESPACE', 'metadata.namespace'),
+            fromField('NODE_NAME', 'spec.nodeName'),
+            { name: 'AGENT_DIR', value: agentDirectory },
+            { name: 'UV_THREADPOOL_SIZE', value: '64' },
+          ],
+          ports: [
+            { name: 'http', containerPort: agentPorts.http },
+            { name: 'tcp', containerPort: agentPorts.tcp },
+            { name: 'udp', containerPort: agentPorts.udp, protocol: 'UDP' },
+          ],
+          volumeMounts: [{ name: 'program', mountPath: programDirectory, readOnly: true }, run],
+        },
+        {
+          ...container,
+          name: containers.tools,
+          image: options.images.agnhost,
+          command: ['sh', '-c', toolsStart],
+          volumeMounts: [run],
+        },
+      ],
+      volumes: [
+        { name: 'program', configMap: { name: 'agent' } },
+        { name: 'run', emptyDir: {} },
+      ],
+    },
+  }
+}
+
+function serviceObject(
+  name: string,
+  options: FixtureOptions,
+  clusterIP: 'None' | undefined,
+): KubernetesObject {
+  const object = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: options.namespaces.main, labels: labels(options.runId) },
+    spec: {
+      selector: { app: 'echo' },
+      ...(clusterIP === undefined ? {} : { clusterIP }),
+      ports: [
+        { name: 'http', port: servicePorts.http, targetPort: agentPorts.http, protocol: 'TCP' },
+        { name: 'tcp', port: servicePorts.tcp, targetPort: agentPorts.tcp, protocol: 'TCP' },
+        { name: 'udp', port: servicePorts.udp, targetPort: agentPorts.udp, protocol: 'UDP' },
+      ],
+    },
+  }
+  return object
+}
+
+/**
+ * Applies the fixtures. The pods of a fresh namespace are refused until its default service account exists, so
+ * refused objects are sent again.
+ *
+ * @throws {BudgetExceeded} with the API server's last refusal
+ */
+export async function applyFixtures(
+  kube: Kube,
+  options: FixtureOptions,
+  signal?: AbortSignal,
+): Promise<void> {
+  const objects = fixtureObjects(options)
+  const pods = objects.filter(({ kind }) => kind === 'Pod')
+  await kube.apply(objects.filter(({ kind }) => kind !== 'Pod'))
+  await Promise.all(
+    pods.map((pod) =>
+      awaitUntil(
+        async () => {
+          const refusal = await kube.tryApply(pod)
+          return refusal === undefined ? { done: true, value: undefined } : { done: false, seen: refusal }
+        },
+        {
+          what: `the API server to accept fixture pod ${pod.metadata?.name}`,
+          budget: budgets.fixturesReadyMs,
+          next: 'look at what the API server said',
+          ...(signal === undefined ? {} : { signal }),
+        },
+      ),
+    ),
+  )
+}
+
+/**
+ * Waits until every fixture pod is Ready and has an address.
+ *
+ * @param onSeen told which pods are still missing and why
+ * @throws {BudgetExceeded} naming the pods that did not become Ready and what their containers wait for
+ */
+export async function awaitFixtures(
+  kube: Kube,
+  namespaces: FixtureNamespaces,
+  onSeen?: (seen: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  await awaitUntil(
+    async () => {
+      const lists = await Promise.all(
+        [namespaces.main, namespaces.other].map((namespace) =>
+          kube.core.listNamespacedPod({ namespace, labelSelector: runLabel }),
+        ),
+      )
+      const pods = lists.flatMap((list) => list.items)
+      const failed = pods.find((pod) => pod.status?.phase === 'Failed')
+      if (failed !== undefined) {
+        throw new SetupError({
+          what: `fixture pod ${failed.metadata?.name} failed`,
+          seen: failed.status?.message ?? failed.status?.reason ?? 'no reason given',
+          next: 'look at its events: kubectl describe pod',
+        })
+      }
+      const waiting = fixtureSpecs.flatMap((spec) => {
+        const pod = pods.find((candidate) => candidate.metadata?.name === spec.name)
+        const reason = notReadyReason(pod)
+        return reason === undefined ? [] : [`${spec.name} ${reason}`]
+      })
+      return waiting.length === 0
+        ? { done: true, value: undefined }
+        : { done: false, seen: waiting.join(', ') }
+    },
+    {
+      what: 'the fixture pods to be Ready',
+      budget: budgets.fixturesReadyMs,
+      next: 'look at the pods and their events in the evidence folder; is the CNI running on that node?',
+      ...(onSeen === undefined ? {} : { onSeen }),
+      ...(signal === undefined ? {} : { signal }),
+    },
+  )
+}
+
+/** Why a pod is not Ready; undefined when it is. */
+function notReadyReason(pod: V1Pod | undefined): string | undefined {
+  if (pod === undefined) return 'does not exist'
+  const ready = pod.status?.conditions?.some(
+    (condition) => condition.type === 'Ready' && condition.status === 'True',
+  )
+  if (ready === true && pod.status?.podIP !== undefined) return undefined
+  const waiting = pod.status?.containerStatuses?.find((status) => status.state?.waiting !== undefined)
+  return waiting?.state?.waiting?.reason ?? pod.status?.phase ?? 'unknown'
+}

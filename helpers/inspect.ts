@@ -1,0 +1,99 @@
+import { Address4, Address6 } from 'ip-address'
+import type { Facts } from './agent/protocol.ts'
+import type { Judgement } from './verdict.ts'
+import type { World, WorldPod } from './world.ts'
+
+/** Facts that an agent reads inside its pod, held against the API objects. Pure. */
+
+/** Items for a sentence. */
+export const listed = (items: readonly string[]): string =>
+  items.length === 0 ? 'nothing' : items.join(', ')
+
+const wrong = (detail: string): Judgement => ({ verdict: 'wrong-answer', detail })
+type Inspection = (pod: WorldPod, facts: Facts, world: World) => Judgement | undefined
+
+/** Each returns what is wrong; undefined when the fact is as it must be. */
+export const inspections: Partial<Record<string, Inspection>> = {
+  'shared-network-namespace': (_pod, { netns, tools }) => {
+    if (tools === undefined)
+      return { verdict: 'unknown', detail: 'the tools container has not written its view' }
+    return tools.netns === netns ? undefined : wrong(`agent is in ${netns}, tools in ${tools.netns}`)
+  },
+  'own-address': (pod, { addresses, tools }) => {
+    if (tools === undefined)
+      return { verdict: 'unknown', detail: 'the tools container has not written its view' }
+    const views = Object.entries({ agent: addresses, tools: tools.addresses })
+    const blind = views.filter(([, seen]) => !seen.some((address) => sameAddress(address, pod.ip)))
+    if (blind.length === 0) return undefined
+    return wrong(
+      blind.map(([name, seen]) => `container ${name} has ${listed(seen)}, the API says ${pod.ip}`).join('; '),
+    )
+  },
+  'resolv-conf': (pod, { resolvConf }, world) => {
+    const problems = resolvConfProblems(resolvConf, world.namespaces[pod.namespace], world)
+    return problems.length === 0 ? undefined : wrong(problems.join('; '))
+  },
+  placement: (pod, facts) => {
+    if (pod.runsOn !== pod.pinnedTo)
+      return wrong(`pinned to ${pod.pinnedTo}, the kubelet that reports it is ${pod.runsOn}`)
+    if (facts.podUid !== pod.uid) return wrong(`the agent has uid ${facts.podUid}, the API says ${pod.uid}`)
+    return facts.node === pod.pinnedTo
+      ? undefined
+      : wrong(`pinned to ${pod.pinnedTo}, the agent is on ${facts.node}`)
+  },
+  'address-in-range': (pod, _facts, world) =>
+    inSubnet(pod.ip, world.podSubnet) ? undefined : wrong(`${pod.ip} is outside ${world.podSubnet}`),
+  'address-unique': (pod, _facts, world) => {
+    const twins = world.allPods.filter((each) => each.ip === pod.ip && each.name !== pod.fullName)
+    return twins.length === 0
+      ? undefined
+      : wrong(`${pod.ip} is also the address of ${twins.map((each) => each.name).join(', ')}`)
+  },
+}
+
+function resolvConfProblems(text: string, namespace: string, world: World): string[] {
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/))
+  const values = (key: string): string[] =>
+    lines.filter(([first]) => first === key).flatMap(([, ...rest]) => rest)
+  const problems: string[] = []
+  const nameservers = values('nameserver')
+  if (nameservers.length !== 1 || nameservers[0] !== world.dns.serviceIp) {
+    problems.push(`nameserver ${listed(nameservers)} instead of ${world.dns.serviceIp}`)
+  }
+  const search = values('search')
+  const wanted = [
+    `${namespace}.svc.${world.clusterDomain}`,
+    `svc.${world.clusterDomain}`,
+    world.clusterDomain,
+  ]
+  // The kubelet appends the search domains of the node; the first three are the cluster's.
+  if (search.slice(0, 3).join(' ') !== wanted.join(' ')) {
+    problems.push(`search ${listed(search)} instead of ${wanted.join(' ')}`)
+  }
+  if (!values('options').includes('ndots:5'))
+    problems.push(`options ${listed(values('options'))} without ndots:5`)
+  return problems
+}
+
+function address(text: string): Address4 | Address6 | undefined {
+  if (Address4.isValid(text)) return new Address4(text)
+  return Address6.isValid(text) ? new Address6(text) : undefined
+}
+
+/** Equal as addresses; an IPv4 address mapped into IPv6 equals itself. */
+export function sameAddress(a: string, b: string): boolean {
+  const plain = (text: string): string => text.replace(/^::ffff:(?=\d+\.)/, '')
+  const [left, right] = [address(plain(a)), address(plain(b))]
+  return left !== undefined && right !== undefined && left.correctForm() === right.correctForm()
+}
+
+function inSubnet(ip: string, subnets: string): boolean {
+  const found = address(ip)
+  return (
+    found !== undefined &&
+    subnets.split(',').some((subnet) => {
+      const range = address(subnet.trim())
+      return range !== undefined && range.constructor === found.constructor && found.isInSubnet(range)
+    })
+  )
+}

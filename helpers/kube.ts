@@ -1,0 +1,110 @@
+import {
+  AppsV1Api,
+  CoreV1Api,
+  DiscoveryV1Api,
+  KubeConfig,
+  KubernetesObjectApi,
+  PatchStrategy,
+  type KubernetesObject,
+} from '@kubernetes/client-node'
+import { loadAll } from 'js-yaml'
+import { SetupError, messageOf } from './errors.ts'
+
+/** Who the API server sees as the owner of fields that we applied. */
+const fieldManager = 'cni-conformance'
+
+/** The clients of one cluster, made from one kubeconfig file. */
+export interface Kube {
+  readonly config: KubeConfig
+  readonly core: CoreV1Api
+  readonly apps: AppsV1Api
+  readonly discovery: DiscoveryV1Api
+  /** Server-side apply of each object in order; creates or updates. */
+  apply(objects: readonly KubernetesObject[]): Promise<void>
+  /** The same for one object that may be refused; returns what the API server said, undefined when it accepted. */
+  tryApply(object: KubernetesObject): Promise<string | undefined>
+}
+
+/**
+ * Clients from a kubeconfig file. The file is always named: the library's own defaults fall back to in-cluster
+ * and then to localhost:8080, and would aim at a cluster that nobody chose.
+ *
+ * @throws {SetupError} when the file cannot be read or names no cluster
+ */
+export function connectKube(kubeconfigFile: string): Kube {
+  const config = new KubeConfig()
+  try {
+    config.loadFromFile(kubeconfigFile)
+  } catch (error) {
+    throw new SetupError({
+      what: `the kubeconfig ${kubeconfigFile} cannot be read`,
+      seen: messageOf(error),
+      next: 'give a kubeconfig file that kubectl accepts',
+      cause: error,
+    })
+  }
+  const objects = KubernetesObjectApi.makeApiClient(config)
+  return {
+    config,
+    core: config.makeApiClient(CoreV1Api),
+    apps: config.makeApiClient(AppsV1Api),
+    discovery: config.makeApiClient(DiscoveryV1Api),
+    tryApply: (manifest) => tryApply(objects, manifest),
+    async apply(manifests) {
+      for (const manifest of manifests) {
+        const refusal = await tryApply(objects, manifest)
+        if (refusal === undefined) continue
+        throw new SetupError({
+          what: `the API server did not accept ${manifest.kind ?? 'object'} ${manifest.metadata?.name ?? ''}`,
+          seen: refusal,
+          next: 'look at the object named above; `kubectl auth can-i` tells what this user may do',
+        })
+      }
+    },
+  }
+}
+
+async function tryApply(
+  objects: KubernetesObjectApi,
+  manifest: KubernetesObject,
+): Promise<string | undefined> {
+  try {
+    // patch() defaults to a strategic merge; only this combination is a server-side apply.
+    await objects.patch(manifest, undefined, undefined, fieldManager, true, PatchStrategy.ServerSideApply)
+    return undefined
+  } catch (error) {
+    return apiMessage(error)
+  }
+}
+
+/** The objects of a multi-document manifest, empty documents left out. */
+export function parseManifest(text: string): KubernetesObject[] {
+  const documents = loadAll(text) as (KubernetesObject | null | undefined)[]
+  return documents.filter((document) => document !== null && document !== undefined)
+}
+
+/**
+ * What the API server said, in one line. The client's own message holds the whole body and all headers.
+ */
+export function apiMessage(error: unknown): string {
+  if (error !== null && typeof error === 'object' && 'code' in error && 'body' in error) {
+    const { code, body } = error
+    const message = statusMessage(body)
+    return `HTTP ${String(code)}${message === undefined ? '' : `: ${message}`}`
+  }
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : ''
+  return `${messageOf(error)}${cause}`
+}
+
+function statusMessage(body: unknown): string | undefined {
+  let value = body
+  if (typeof value === 'string') {
+    try {
+      value = JSON.parse(value)
+    } catch {
+      return value as string
+    }
+  }
+  if (value !== null && typeof value === 'object' && 'message' in value) return String(value.message)
+  return undefined
+}

@@ -1,0 +1,73 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import picomatch from 'picomatch'
+import { z } from 'zod'
+import { verdictSchema } from './check.ts'
+import { fixtureObjects } from './fixtures.ts'
+import { connectKube } from './kube.ts'
+import { runOnKindNode } from './nodes.ts'
+import { Session, type SessionOptions } from './session.ts'
+import type { Declared } from './outcome.ts'
+
+/** File in a leg's folder through which another process finds the running cluster and its fixtures. */
+export const legHandleFile = 'leg.json'
+
+const legHandleSchema = z.strictObject({
+  kubeconfig: z.string(),
+  runId: z.string(),
+  namespaces: z.strictObject({ main: z.string(), other: z.string() }),
+  workers: z.tuple([z.string(), z.string()]),
+  images: z.strictObject({ node: z.string(), agnhost: z.string() }),
+  podSubnet: z.string(),
+  features: z.array(z.string()),
+  expect: z.array(
+    z.strictObject({
+      check: z.string(),
+      verdict: verdictSchema,
+      reason: z.string(),
+      issue: z.string(),
+      until: z.string(),
+    }),
+  ),
+})
+/** A running leg: enough to open a session of one's own on it. */
+export type LegHandle = z.infer<typeof legHandleSchema>
+
+/** Writes the handle of a running leg. */
+export async function writeLegHandle(file: string, handle: LegHandle): Promise<void> {
+  await writeFile(file, `${JSON.stringify(handle, undefined, 2)}\n`, { mode: 0o600 })
+}
+
+/** Reads a handle that {@link writeLegHandle} wrote. */
+export async function readLegHandle(file: string): Promise<LegHandle> {
+  return legHandleSchema.parse(JSON.parse(await readFile(file, 'utf8')))
+}
+
+/** What the cluster of a leg declares, in the form that outcomes are made with. */
+export function declaredBy(handle: Pick<LegHandle, 'features' | 'expect'>): Declared {
+  return {
+    features: handle.features,
+    expect: handle.expect,
+    matches: (glob, id) => picomatch.isMatch(id, glob),
+  }
+}
+
+/** Opens a session on a running leg, with what a fault needs to touch it. */
+export async function attach(handle: LegHandle) {
+  const kube = connectKube(handle.kubeconfig)
+  const options: SessionOptions = {
+    kube,
+    declared: declaredBy(handle),
+    namespaces: handle.namespaces,
+    workers: handle.workers,
+    podSubnet: handle.podSubnet,
+  }
+  const session = await Session.open(options)
+  return {
+    kube,
+    session,
+    workers: handle.workers,
+    runOnNode: runOnKindNode,
+    fixtures: fixtureObjects(handle),
+    close: () => session.close(),
+  }
+}

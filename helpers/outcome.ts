@@ -1,0 +1,77 @@
+import type { Check, Observation, Outcome, Verdict } from './check.ts'
+import { rounded } from './verdict.ts'
+
+/** Declared deviations of a cluster, as in its definition. */
+interface Deviation {
+  check: string
+  verdict: Verdict
+  reason: string
+  issue: string
+  until: string
+}
+
+/** What a cluster declares that bears on outcomes. */
+export interface Declared {
+  features: readonly string[]
+  expect: readonly Deviation[]
+  /** Does a deviation's check glob match this id? */
+  matches(glob: string, id: string): boolean
+}
+
+/** The features that a check needs and the cluster does not declare. Core checks need none. */
+export function missingFeatures(check: Check, declared: Declared): string[] {
+  return check.level === 'core'
+    ? []
+    : check.features.filter((feature) => !declared.features.includes(feature))
+}
+
+/** The one place where the outcome of a check is made. */
+export function outcomeOf(
+  check: Check,
+  observations: readonly Observation[],
+  durationMs: number,
+  declared: Declared,
+): Outcome {
+  const base = {
+    check: check.id,
+    level: check.level,
+    covers: check.covers,
+    requirement: check.requirement,
+    ...(check.rung === undefined ? {} : { rung: check.rung }),
+    durationMs: rounded(durationMs),
+    observations: [...observations],
+  }
+  const missing = missingFeatures(check, declared)
+  if (missing.length > 0) {
+    return { ...base, outcome: 'unsupported', reason: `the cluster does not declare ${missing.join(', ')}` }
+  }
+  const off = observations.filter((each) => each.verdict !== each.expected)
+  const wrongOnes = off.filter((each) => each.verdict !== 'unknown')
+  const deviation = declared.expect.find((each) => declared.matches(each.check, check.id))
+  if (observations.length === 0) return { ...base, outcome: 'not-run', reason: 'no probe was sent' }
+  if (wrongOnes.length > 0) {
+    if (deviation !== undefined && off.every((each) => each.verdict === deviation.verdict)) {
+      return { ...base, outcome: 'expected', reason: deviationText(deviation) }
+    }
+    return { ...base, outcome: 'failed', reason: reasonOf(wrongOnes) }
+  }
+  if (off.length > 0) return { ...base, outcome: 'not-run', reason: reasonOf(off) }
+  if (deviation !== undefined) {
+    return {
+      ...base,
+      outcome: 'failed',
+      reason: `passes, although the cluster file expects ${deviation.verdict}: remove the deviation (${deviation.issue})`,
+    }
+  }
+  return { ...base, outcome: 'passed' }
+}
+
+const deviationText = (deviation: Deviation): string =>
+  `${deviation.verdict} is expected until ${deviation.until}: ${deviation.reason} (${deviation.issue})`
+
+function reasonOf(off: readonly Observation[]): string {
+  const [first] = off
+  if (first === undefined) return ''
+  const more = off.length > 1 ? ` (and ${off.length - 1} more)` : ''
+  return `${first.verdict}, expected ${first.expected}: ${first.probe}: ${first.detail ?? ''}${more}`
+}

@@ -1,0 +1,171 @@
+import { AgentClient, type BatchResult } from './agent/client.ts'
+import { openExecStream } from './agent/exec-stream.ts'
+import type { WireProbe, WireResult } from './agent/protocol.ts'
+import { sleep } from './await.ts'
+import { budgets } from './budgets.ts'
+import type { Check, Outcome } from './check.ts'
+import { messageOf } from './errors.ts'
+import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
+import type { Kube } from './kube.ts'
+import { makePlan, type Plan } from './plan.ts'
+import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
+import { observe, type Replies } from './verdict.ts'
+import { readWorld, type World, type WorldOptions } from './world.ts'
+
+/** What a session is opened on. */
+export interface SessionOptions extends WorldOptions {
+  kube: Kube
+  declared: Declared
+}
+
+/** How long the paths took to answer before the first check. */
+export interface Readiness {
+  /** Batches that were sent until nothing changed any more. */
+  rounds: number
+  ms: number
+  /** All probes answered as expected; false when the state stood still with some broken. */
+  converged: boolean
+}
+
+/**
+ * Control streams to all fixture agents of one cluster. Checks can be run any number of times; each run is one
+ * batch, so its wall time is the slowest budget and not the number of checks.
+ */
+export class Session {
+  readonly #options: SessionOptions
+  readonly #agents = new Map<string, AgentClient>()
+  readonly #broken = new Map<string, string>()
+
+  private constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  /** Opens one exec stream per fixture pod, side by side. An agent that does not answer makes `unknown`, it does not throw. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const session = new Session(options)
+    await Promise.all(
+      fixtureSpecs.map(({ name, namespace }) => session.#connect(name, options.namespaces[namespace])),
+    )
+    return session
+  }
+
+  async #connect(name: string, namespace: string): Promise<void> {
+    try {
+      const transport = await openExecStream(this.#options.kube.config, {
+        namespace,
+        pod: name,
+        container: containers.agent,
+        command: agentCommand,
+      })
+      this.#agents.set(name, await AgentClient.open(transport))
+      this.#broken.delete(name)
+    } catch (error) {
+      this.#broken.set(name, messageOf(error))
+    }
+  }
+
+  /** Opens the streams again that have broken, such as those of a pod that was made anew. */
+  async reconnect(): Promise<void> {
+    const { namespaces } = this.#options
+    await Promise.all(
+      fixtureSpecs
+        .filter(({ name }) => this.#broken.has(name) || this.#agents.get(name)?.fault !== undefined)
+        .map(({ name, namespace }) => {
+          this.#agents.get(name)?.close()
+          this.#agents.delete(name)
+          return this.#connect(name, namespaces[namespace])
+        }),
+    )
+  }
+
+  /** What the API says now. */
+  world(): Promise<World> {
+    return readWorld(this.#options.kube, this.#options)
+  }
+
+  /**
+   * Runs the checks once, all at the same time, no retries.
+   *
+   * @param beforeAsking runs between the look at the API and the first packet: the place for a fault in mid-run
+   * @returns one outcome per check, in the order of the checks
+   */
+  async run(checks: readonly Check[], beforeAsking?: (world: World) => Promise<void>): Promise<Outcome[]> {
+    const { declared } = this.#options
+    const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
+    const [world] = await Promise.all([this.world(), this.reconnect()])
+    const plan = makePlan(runnable, world)
+    await beforeAsking?.(world)
+    const replies = await this.#ask(plan)
+    return checks.map((check) => {
+      const planned = plan.probes.filter((probe) => probe.check === check)
+      const results = planned.flatMap((probe) =>
+        probe.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? []),
+      )
+      const durationMs = Math.max(0, ...results.map((result) => result.ms))
+      return outcomeOf(
+        check,
+        planned.map((probe) => observe(probe, replies, world)),
+        durationMs,
+        declared,
+      )
+    })
+  }
+
+  /**
+   * Runs the checks until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
+   * counts comes after it, so a verdict of green rests on two green runs in a row. The cluster is ready when traffic says so; how long that took is a result of its own.
+   */
+  async converge(checks: readonly Check[], onRound?: (seen: string) => void): Promise<Readiness> {
+    const started = performance.now()
+    let rounds = 0
+    let lastRed = ''
+    let changedAt = started
+    for (;;) {
+      rounds += 1
+      const red = (await this.run(checks)).filter(
+        ({ outcome }) => outcome === 'failed' || outcome === 'not-run',
+      )
+      const now = performance.now()
+      const names = red.map(({ check }) => check).join(' ')
+      if (names !== lastRed) changedAt = now
+      lastRed = names
+      onRound?.(red.length === 0 ? 'all paths answer' : `${red.length} checks do not pass yet: ${names}`)
+      const ms = Math.round(now - started)
+      if (red.length === 0) return { rounds, ms, converged: true }
+      const settled = now - changedAt >= budgets.trafficSettledMs.ms
+      if (settled || ms >= budgets.trafficReadyMs.ms) return { rounds, ms, converged: false }
+      await sleep(100)
+    }
+  }
+
+  async #ask(plan: Plan): Promise<Replies> {
+    const results = new Map<string, WireResult>()
+    const faults = new Map<string, string>(this.#broken)
+    // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
+    for (const stage of [plan.questions, plan.receipts]) {
+      await Promise.all(
+        fixtureSpecs.map(async ({ name }) => {
+          const batch = await this.#batch(name, stage.get(name) ?? [])
+          for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
+          if (batch.fault !== undefined) faults.set(name, batch.fault)
+        }),
+      )
+    }
+    return {
+      result: (agent, id) => results.get(`${agent}/${id}`),
+      fault: (agent) => faults.get(agent),
+    }
+  }
+
+  async #batch(name: string, probes: WireProbe[]): Promise<BatchResult> {
+    const agent = this.#agents.get(name)
+    if (agent !== undefined) return agent.runPlan(probes)
+    return { results: new Map(), complete: false, fault: this.#broken.get(name) ?? 'no stream to this agent' }
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    for (const agent of this.#agents.values()) agent.close()
+    this.#agents.clear()
+  }
+}

@@ -1,0 +1,250 @@
+import { assert, constantFrom, integer, property } from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { checks } from '../suites/catalogue.ts'
+import type { Identity, WireEnd, WireProbe, WireResult } from './agent/protocol.ts'
+import type { Observation } from './check.ts'
+import { makePlan, type PlannedProbe } from './plan.ts'
+import { outcomeOf, type Declared } from './outcome.ts'
+import { observe, type Replies } from './verdict.ts'
+import { healthyWorld } from './world.testdata.ts'
+
+const world = healthyWorld()
+const declares: Declared = { features: [], expect: [], matches: (glob, id) => glob === id }
+
+/** What a healthy agent would say to a wire probe of this plan. */
+function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): WireResult {
+  const base = { id: wire.id, end: 'answered' as WireEnd, attempts: 1, ms: 1 }
+  const peer = planned.mayAnswer[turn % Math.max(1, planned.mayAnswer.length)]
+  const facts = {
+    podUid: planned.from.uid,
+    pod: planned.from.fullName,
+    node: planned.from.pinnedTo,
+    netns: 'net:[1]',
+    addresses: [planned.from.ip],
+    resolvConf: `nameserver ${world.dns.serviceIp}\nsearch ${world.namespaces[planned.from.namespace]}.svc.cluster.local svc.cluster.local cluster.local example.org\noptions ndots:5\n`,
+    tools: { netns: 'net:[1]', addresses: [planned.from.ip] },
+  }
+  switch (wire.kind) {
+    case 'datagram':
+      return { ...base, end: 'sent' }
+    case 'receipts':
+      return { ...base, received: wire.nonces }
+    case 'dns':
+      return { ...base, rcode: 'NOERROR', answers: planned.answers ?? [] }
+    case 'bind':
+      return wire.port === 0 ? base : { ...base, end: 'in-use' }
+    case 'facts':
+      return { ...base, facts }
+    case 'tools-http':
+    case 'tools-udp':
+      return base
+    default: {
+      const identity: Identity = {
+        nonce: wire.nonce,
+        podUid: peer?.uid ?? '',
+        pod: peer?.fullName ?? '',
+        node: peer?.pinnedTo ?? '',
+        saw: planned.from.ip,
+      }
+      return { ...base, identity }
+    }
+  }
+}
+
+type Change = (planned: PlannedProbe, result: WireResult) => WireResult | undefined
+
+function outcomesAfter(change: Change, faults: ReadonlyMap<string, string> = new Map()) {
+  const plan = makePlan(checks, world)
+  const results = new Map<string, WireResult>()
+  for (const planned of plan.probes) {
+    const asked = planned.receipt === undefined ? planned.questions : [...planned.questions, planned.receipt]
+    for (const [turn, { agent, wire }] of asked.entries()) {
+      const result = change(planned, healthyResult(planned, wire, turn))
+      if (result !== undefined) results.set(`${agent}/${wire.id}`, result)
+    }
+  }
+  const replies: Replies = {
+    result: (agent, id) => results.get(`${agent}/${id}`),
+    fault: (agent) => faults.get(agent),
+  }
+  return checks.map((check) =>
+    outcomeOf(
+      check,
+      plan.probes.filter((probe) => probe.check === check).map((probe) => observe(probe, replies, world)),
+      1,
+      declares,
+    ),
+  )
+}
+
+const networkEnds: readonly WireEnd[] = ['timeout', 'refused', 'unreachable', 'no-such-name', 'bad-answer']
+
+describe('verdicts', () => {
+  test('a healthy world passes every check', () => {
+    expect(outcomesAfter((_planned, result) => result).filter(({ outcome }) => outcome !== 'passed')).toEqual(
+      [],
+    )
+  })
+
+  test('without any reply nothing passes and nothing fails', () => {
+    const outcomes = outcomesAfter(() => undefined)
+    expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
+  })
+
+  test('no answer, in whatever way, never passes; with all agents alive it is a failure', () => {
+    assert(
+      property(constantFrom(...networkEnds), (end) => {
+        const outcomes = outcomesAfter((_planned, { id, ms }) => ({ id, end, ms, attempts: 1 }))
+        expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['failed']))
+      }),
+    )
+  })
+
+  test('a local error says nothing about the network', () => {
+    const outcomes = outcomesAfter((_planned, { id, ms }) => ({ id, end: 'local-error', ms, attempts: 1 }))
+    expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
+  })
+
+  test('silence of a peer that died is unknown, never blocked', () => {
+    const victim = 'worker2-a'
+    const outcomes = outcomesAfter(
+      (planned, result) =>
+        planned.rests.some(({ name }) => name === victim) ? { ...result, end: 'timeout' } : result,
+      new Map([[victim, 'the stream ended']]),
+    )
+    const verdicts = outcomes.flatMap(({ observations }) => observations.map(({ verdict }) => verdict))
+    expect(new Set(verdicts)).toEqual(new Set(['reached', 'unknown']))
+    expect(outcomes.every(({ outcome }) => outcome === 'passed' || outcome === 'not-run')).toBe(true)
+  })
+
+  test('an endpoint that died is not missed by the Service', () => {
+    const victim = 'worker2-a'
+    const outcomes = outcomesAfter(
+      (planned, result) => {
+        const other = planned.mayAnswer.find(({ name }) => name !== victim)
+        return result.identity === undefined || !('service' in planned.probe) || other === undefined
+          ? result
+          : { ...result, identity: { ...result.identity, podUid: other.uid } }
+      },
+      new Map([[victim, 'the stream ended']]),
+    )
+    const services = outcomes.filter(({ check }) => check.startsWith('service/cluster-ip/'))
+    expect(new Set(services.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
+  })
+
+  test('dropping any rows makes not-run at most; changing none of the others', () => {
+    assert(
+      property(integer({ min: 1, max: 7 }), integer({ min: 0, max: 6 }), (modulus, rest) => {
+        const outcomes = outcomesAfter((_planned, result) =>
+          result.id % modulus === rest % modulus ? undefined : result,
+        )
+        expect(outcomes.some(({ outcome }) => outcome === 'failed')).toBe(false)
+      }),
+    )
+  })
+
+  test('the answer of another pod is wrong-peer', () => {
+    const stranger = world.pods.at(-1)
+    const outcomes = outcomesAfter((_planned, result) =>
+      result.identity === undefined
+        ? result
+        : { ...result, identity: { ...result.identity, podUid: stranger?.uid ?? '' } },
+    )
+    const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
+    expect(
+      failed.flatMap(({ observations }) => observations).every(({ verdict }) => verdict === 'wrong-peer'),
+    ).toBe(true)
+    expect(failed.length).toBeGreaterThan(10)
+  })
+
+  test('a translated source address fails the source-address checks and no other', () => {
+    const outcomes = outcomesAfter((_planned, result) =>
+      result.identity === undefined
+        ? result
+        : { ...result, identity: { ...result.identity, saw: '172.18.0.3' } },
+    )
+    expect(outcomes.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check)).toEqual([
+      'pod-to-pod/same-node/source-address',
+      'pod-to-pod/cross-node/source-address',
+    ])
+  })
+
+  test('an endpoint that never answers is named', () => {
+    const outcomes = outcomesAfter((planned, result) => {
+      const first = planned.mayAnswer[0]
+      return result.identity === undefined || !('service' in planned.probe) || first === undefined
+        ? result
+        : { ...result, identity: { ...result.identity, podUid: first.uid } }
+    })
+    const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
+    expect(failed.map(({ check }) => check)).toEqual([
+      'service/cluster-ip/tcp',
+      'service/cluster-ip/udp',
+      'service/cluster-ip/http',
+    ])
+    expect(failed[0]?.reason).toContain('none answered by')
+  })
+
+  test('a DNS answer that is not the API object is wrong, more or less of it too', () => {
+    for (const answers of [[], ['10.0.0.1'], undefined]) {
+      const outcomes = outcomesAfter((planned, result) => {
+        if (result.rcode === undefined) return result
+        return { ...result, answers: answers ?? [...(planned.answers ?? []), '10.9.9.9'] }
+      })
+      const failed = outcomes.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check)
+      expect(failed).toEqual(
+        checks.filter(({ id }) => /^dns\/(service-ip|each-server)/.test(id)).map(({ id }) => id),
+      )
+    }
+  })
+})
+
+describe('outcomes', () => {
+  const [check] = checks
+  if (check === undefined) throw new Error('the catalogue is empty')
+  const seen = (verdict: Observation['verdict']): Observation => ({
+    probe: 'a -> b',
+    from: { name: 'a' },
+    to: { name: 'b' },
+    via: 'pod-ip',
+    protocol: 'tcp',
+    expected: 'reached',
+    verdict,
+    attempts: 1,
+    asked: 1,
+    answered: 0,
+    peers: [],
+  })
+  const deviation = {
+    check: check.id,
+    verdict: 'timed-out' as const,
+    reason: 'known',
+    issue: 'https://example.org/1',
+    until: '2999-01-01',
+  }
+
+  test('a declared deviation is expected, any other verdict is a failure, and a pass is one too', () => {
+    const declared = { ...declares, expect: [deviation] }
+    expect(outcomeOf(check, [seen('timed-out')], 1, declared).outcome).toBe('expected')
+    expect(outcomeOf(check, [seen('refused')], 1, declared).outcome).toBe('failed')
+    expect(outcomeOf(check, [seen('reached')], 1, declared)).toMatchObject({
+      outcome: 'failed',
+      reason: expect.stringContaining('remove the deviation') as string,
+    })
+  })
+
+  test('a failure that was seen is not hidden by a row that is missing', () => {
+    expect(outcomeOf(check, [seen('unknown'), seen('timed-out')], 1, declares).outcome).toBe('failed')
+    expect(outcomeOf(check, [seen('unknown'), seen('reached')], 1, declares).outcome).toBe('not-run')
+    expect(outcomeOf(check, [], 1, declares).outcome).toBe('not-run')
+  })
+
+  test('core checks are never unsupported; extended ones say which feature is missing', () => {
+    const extended = { ...check, level: 'extended' as const, features: ['ipv6' as const] }
+    expect(outcomeOf(extended, [], 1, declares)).toMatchObject({
+      outcome: 'unsupported',
+      reason: 'the cluster does not declare ipv6',
+    })
+    expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
+  })
+})

@@ -1,0 +1,232 @@
+import { median } from 'simple-statistics'
+import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
+import type { Observation, PathProbe, Verdict } from './check.ts'
+import { inspections, listed, sameAddress } from './inspect.ts'
+import type { Planned, PlannedProbe } from './plan.ts'
+import type { World } from './world.ts'
+
+/**
+ * Results in, verdicts out. Pure, and the only place where a verdict is made. Rule of the house: a verdict needs
+ * positive evidence. A missing row, a local error, or silence from a peer that was not provably alive is `unknown`.
+ */
+
+/** What came back from the agents. */
+export interface Replies {
+  /** The result of a wire probe; undefined when its row is missing. */
+  result(agent: string, id: number): WireResult | undefined
+  /** Why an agent's rows are missing; undefined for an agent whose stream was whole to the end. */
+  fault(agent: string): string | undefined
+}
+
+/** The verdict of one wire probe, with what was seen when it is not `reached`. */
+export interface Judgement {
+  verdict: Verdict
+  detail?: string
+}
+
+/** The verdict on one planned probe: all its wire probes together. */
+export function observe(planned: PlannedProbe, replies: Replies, world: World): Observation {
+  const asked = planned.receipt === undefined ? planned.questions : [planned.receipt]
+  const judged = asked.map((question) => judge(planned, question, replies, world))
+  const { verdict, detail } = combine(planned, judged, replies)
+  const results = planned.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? [])
+  const answered = results.filter((result) => result.end === 'answered')
+  const receipt = planned.receipt && replies.result(planned.receipt.agent, planned.receipt.wire.id)
+  return {
+    probe: describe(planned),
+    from: { name: planned.from.fullName, node: planned.from.pinnedTo, address: planned.from.ip },
+    to: planned.to,
+    via: 'via' in planned.probe ? planned.probe.via : 'at' in planned.probe ? planned.probe.at : 'inside',
+    protocol: 'protocol' in planned.probe ? planned.probe.protocol : 'none',
+    expected: planned.probe.expect,
+    verdict,
+    attempts: results.reduce((sum, result) => sum + result.attempts, 0),
+    asked: planned.questions.length,
+    answered: receipt?.received?.length ?? answered.length,
+    ...(answered.length > 0 ? { latencyMs: rounded(median(answered.map((result) => result.ms))) } : {}),
+    peers: peersOf(answered),
+    ...(detail === undefined ? {} : { detail }),
+  }
+}
+
+/** Milliseconds to two digits. */
+export const rounded = (ms: number): number => Math.round(ms * 100) / 100
+
+/** Which verdict speaks for many: the most telling one that differs from the expected, evidence before ignorance. */
+const bySeverity: readonly Verdict[] = [
+  'wrong-peer',
+  'wrong-answer',
+  'refused',
+  'unreachable',
+  'timed-out',
+  'no-such-name',
+  'reached',
+  'unknown',
+]
+
+function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
+  const { expect } = planned.probe
+  if (judged.length === 0) return { verdict: 'unreachable', detail: 'no CoreDNS pod is running' }
+  const off = judged.filter(({ verdict }) => verdict !== expect)
+  const worst = bySeverity
+    .map((verdict) => off.find((each) => each.verdict === verdict))
+    .find((each) => each !== undefined)
+  if (worst !== undefined) {
+    const count = off.filter(({ verdict }) => verdict === worst.verdict).length
+    const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
+    return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
+  }
+  return missingEndpoints(planned, replies) ?? { verdict: expect }
+}
+
+/** With answeredBy every-endpoint: the endpoints that never answered. */
+function missingEndpoints(planned: PlannedProbe, replies: Replies): Judgement | undefined {
+  const { probe } = planned
+  if (!('service' in probe) || probe.answeredBy !== 'every-endpoint') return undefined
+  if (planned.mayAnswer.length === 0)
+    return { verdict: 'unknown', detail: 'the Service has no ready fixture endpoint' }
+  const seen = new Set(
+    planned.questions.map(({ agent, wire }) => replies.result(agent, wire.id)?.identity?.podUid),
+  )
+  const silent = planned.mayAnswer.filter((pod) => !seen.has(pod.uid)).map((pod) => pod.fullName)
+  if (silent.length === 0) return undefined
+  const detail = `${planned.questions.length} connections, none answered by ${silent.join(', ')}`
+  return unlessDead(planned, { verdict: 'wrong-answer', detail }, replies)
+}
+
+/** The verdict on one wire probe. */
+function judge(planned: PlannedProbe, question: Planned, replies: Replies, world: World): Judgement {
+  const result = replies.result(question.agent, question.wire.id)
+  if (result === undefined) {
+    return { verdict: 'unknown', detail: replies.fault(question.agent) ?? 'the agent sent no result' }
+  }
+  return unlessDead(planned, judgeResult(planned, question.wire, result, world), replies)
+}
+
+/** Nothing is held against the network when a pod that the answer rests on was not provably alive to the end. */
+function unlessDead(planned: PlannedProbe, judgement: Judgement, replies: Replies): Judgement {
+  if (judgement.verdict === 'reached' || judgement.verdict === 'unknown') return judgement
+  const dead = planned.rests.find((pod) => replies.fault(pod.name) !== undefined)
+  if (dead === undefined) return judgement
+  return {
+    verdict: 'unknown',
+    detail: `${judgement.detail ?? judgement.verdict}, but ${dead.fullName} was not alive throughout: ${replies.fault(dead.name)}`,
+  }
+}
+
+function judgeResult(planned: PlannedProbe, wire: WireProbe, result: WireResult, world: World): Judgement {
+  const where = result.phase === undefined ? '' : ` at ${result.phase}`
+  const said = result.detail === undefined ? '' : ` (${result.detail})`
+  switch (result.end) {
+    case 'answered':
+      return judgeAnswer(planned, wire, result, world)
+    case 'sent':
+      return { verdict: 'unknown', detail: 'sent, but nobody was asked whether it arrived' }
+    case 'timeout':
+      return { verdict: 'timed-out', detail: `no answer in ${wire.timeoutMs} ms${where}${said}` }
+    case 'refused':
+      return { verdict: 'refused', detail: `refused${where}${said}` }
+    case 'unreachable':
+      return { verdict: 'unreachable', detail: `unreachable${where}${said}` }
+    case 'no-such-name':
+      return { verdict: 'no-such-name', detail: `the name did not resolve${said}` }
+    case 'bad-answer':
+      return { verdict: 'wrong-answer', detail: `an answer that is not the agent's${said}` }
+    case 'in-use':
+      return wire.kind === 'bind' && 'inspect' in planned.probe && planned.probe.inspect === 'port-in-use'
+        ? { verdict: 'reached' }
+        : { verdict: 'wrong-answer', detail: `EADDRINUSE${said}` }
+    case 'local-error':
+      return { verdict: 'unknown', detail: `the agent could not ask${said}` }
+  }
+}
+
+function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult, world: World): Judgement {
+  switch (wire.kind) {
+    case 'tcp':
+    case 'udp':
+    case 'http':
+      return judgeIdentity(planned, result)
+    case 'datagram':
+      return { verdict: 'unknown', detail: 'a one-way datagram cannot be answered' }
+    // The nonce came back; the tools container has no identity of its own, and loopback leads to no other pod.
+    case 'tools-http':
+    case 'tools-udp':
+      return { verdict: 'reached' }
+    case 'receipts':
+      return (result.received?.length ?? 0) > 0
+        ? { verdict: 'reached' }
+        : {
+            verdict: 'timed-out',
+            detail: `none of ${wire.nonces.length} datagrams arrived, says the receiver`,
+          }
+    case 'dns':
+      return judgeDns(planned, result)
+    case 'bind':
+      return 'inspect' in planned.probe && planned.probe.inspect === 'port-free'
+        ? { verdict: 'reached' }
+        : { verdict: 'wrong-answer', detail: `bound port ${wire.port} although the other container holds it` }
+    case 'facts':
+      return result.facts === undefined
+        ? { verdict: 'unknown', detail: 'the agent sent no facts' }
+        : judgeFacts(planned, result.facts, world)
+  }
+}
+
+function judgeIdentity(planned: PlannedProbe, result: WireResult): Judgement {
+  const { identity } = result
+  if (identity === undefined) return { verdict: 'wrong-answer', detail: 'the answer names nobody' }
+  const wanted = planned.mayAnswer.find((pod) => pod.uid === identity.podUid)
+  if (wanted === undefined) {
+    return {
+      verdict: 'wrong-peer',
+      detail: `answered by ${identity.pod} on ${identity.node} (uid ${identity.podUid})`,
+    }
+  }
+  const { source } = planned.probe as Partial<PathProbe>
+  if (source === 'pod-ip' && !sameAddress(identity.saw, planned.from.ip)) {
+    return {
+      verdict: 'wrong-answer',
+      detail: `the server saw ${identity.saw} instead of the client's own ${planned.from.ip}: its address was translated`,
+    }
+  }
+  return { verdict: 'reached' }
+}
+
+function judgeDns(planned: PlannedProbe, result: WireResult): Judgement {
+  const { rcode, answers = [] } = result
+  if (rcode === 'NXDOMAIN') return { verdict: 'no-such-name', detail: `NXDOMAIN for ${planned.name}` }
+  if (rcode !== 'NOERROR')
+    return { verdict: 'wrong-answer', detail: `${rcode ?? 'no rcode'} for ${planned.name}` }
+  const wanted = planned.answers ?? []
+  return answers.toSorted().join() === wanted.join()
+    ? { verdict: 'reached' }
+    : {
+        verdict: 'wrong-answer',
+        detail: `${planned.name} has A ${listed(answers)}, the API object says ${listed(wanted)}`,
+      }
+}
+
+function judgeFacts(planned: PlannedProbe, facts: Facts, world: World): Judgement {
+  if (!('inspect' in planned.probe)) return { verdict: 'unknown', detail: 'facts were not asked for' }
+  const problem = inspections[planned.probe.inspect]?.(planned.from, facts, world)
+  return problem === undefined ? { verdict: 'reached' } : problem
+}
+
+function peersOf(answered: readonly WireResult[]): Observation['peers'] {
+  const peers = new Map<string, { pod: string; node: string; answers: number; saw: string[] }>()
+  for (const { identity } of answered) {
+    if (identity === undefined) continue
+    const peer = peers.get(identity.podUid) ?? { pod: identity.pod, node: identity.node, answers: 0, saw: [] }
+    peer.answers += 1
+    if (!peer.saw.includes(identity.saw)) peer.saw.push(identity.saw)
+    peers.set(identity.podUid, peer)
+  }
+  return [...peers.values()].toSorted((a, b) => a.pod.localeCompare(b.pod))
+}
+
+function describe({ probe, from, to, name }: PlannedProbe): string {
+  if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
+  if ('resolve' in probe) return `${from.name} asks ${to.name} for ${name} over ${probe.protocol}`
+  return `${from.name} -> ${to.name} via ${probe.via} over ${probe.protocol}`
+}

@@ -1,0 +1,41 @@
+import { fixtureSpecs } from './fixtures.ts'
+import type { World } from './world.ts'
+
+/** A healthy world as a three-node cluster gives it, for the tests of the pure parts. */
+export function healthyWorld(): World {
+  const software = { kernel: '6.1', containerRuntime: 'containerd://2.3.7', kubernetes: 'v1.37.0' }
+  const nodes: World['nodes'] = [
+    {
+      name: 'control-plane',
+      role: 'control-plane',
+      address: '172.18.0.2',
+      podCIDR: '10.244.0.0/24',
+      ...software,
+    },
+    { name: 'worker', role: 'worker', address: '172.18.0.3', podCIDR: '10.244.1.0/24', ...software },
+    { name: 'worker2', role: 'worker', address: '172.18.0.4', podCIDR: '10.244.2.0/24', ...software },
+  ]
+  const namespaces = { main: 'cnic-main', other: 'cnic-other' }
+  const pods = fixtureSpecs.map((spec, index) => {
+    const node = spec.node === 'worker1' ? 'worker' : 'worker2'
+    const fullName = `${namespaces[spec.namespace]}/${spec.name}`
+    const ip = `10.244.${spec.node === 'worker1' ? 1 : 2}.${index + 10}`
+    return { ...spec, uid: `uid-${spec.name}`, ip, fullName, pinnedTo: node, runsOn: node, ready: true }
+  })
+  return {
+    pods,
+    nodes,
+    clusterIps: { echo: '10.96.12.34' },
+    dns: {
+      serviceIp: '10.96.0.10',
+      servers: [
+        { name: 'coredns-a', node: 'control-plane', ip: '10.244.0.2' },
+        { name: 'coredns-b', node: 'worker2', ip: '10.244.2.2' },
+      ],
+    },
+    allPods: pods.map(({ fullName, ip }) => ({ name: fullName, ip })),
+    podSubnet: '10.244.0.0/16',
+    clusterDomain: 'cluster.local',
+    namespaces,
+  }
+}

@@ -1,0 +1,180 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { SetupError } from './errors.ts'
+import { fixtureSpecs, services, type FixtureNamespaces, type FixtureSpec } from './fixtures.ts'
+import type { Kube } from './kube.ts'
+
+/** A fixture pod as the API server reports it. */
+export interface WorldPod extends FixtureSpec {
+  uid: string
+  ip: string
+  /** `namespace/name`. */
+  fullName: string
+  /** Real name of the node that the pod was pinned to. */
+  pinnedTo: string
+  /** Node that runs it: the node whose address the kubelet reported as hostIP. */
+  runsOn: string | undefined
+  ready: boolean
+}
+
+/** A node as the API server reports it. */
+export interface WorldNode {
+  name: string
+  role: 'control-plane' | 'worker'
+  /** InternalIP. */
+  address: string
+  podCIDR?: string
+  kernel: string
+  containerRuntime: string
+  /** Version of its kubelet. */
+  kubernetes: string
+}
+
+/** One CoreDNS pod. */
+interface DnsServer {
+  name: string
+  node: string
+  ip: string
+}
+
+/** What the API says: every answer of an agent is compared with this, never with a constant. */
+export interface World {
+  pods: WorldPod[]
+  nodes: WorldNode[]
+  /** ClusterIPs of the fixture Services. */
+  clusterIps: { echo: string }
+  dns: { serviceIp: string; servers: DnsServer[] }
+  /** Every pod of the cluster with an address of its own (no host-network pods). */
+  allPods: { name: string; ip: string }[]
+  podSubnet: string
+  clusterDomain: string
+  namespaces: FixtureNamespaces
+}
+
+/** What {@link readWorld} cannot ask the API. */
+export interface WorldOptions {
+  namespaces: FixtureNamespaces
+  workers: readonly [string, string]
+  /** CIDR that pod addresses must come from. */
+  podSubnet: string
+}
+
+/** kubeadm's default; part of every record name that is asked for. */
+const clusterDomain = 'cluster.local'
+
+/**
+ * Reads everything that answers are compared with: five requests, whatever the number of checks.
+ *
+ * @throws {SetupError} when a fixture Service or the cluster DNS Service does not exist
+ */
+export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
+  const [nodes, pods, echo, dnsService] = await Promise.all([
+    readNodes(kube),
+    kube.core.listPodForAllNamespaces(),
+    kube.core.readNamespacedService({ name: services.echo, namespace: options.namespaces.main }),
+    kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' }),
+  ])
+  return {
+    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, options)),
+    nodes,
+    clusterIps: { echo: required(echo.spec?.clusterIP, 'Service echo has no ClusterIP') },
+    dns: {
+      serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
+      servers: dnsServers(pods.items),
+    },
+    allPods: pods.items
+      .filter((pod) => pod.spec?.hostNetwork !== true && isRunning(pod))
+      .map((pod) => ({ name: fullName(pod), ip: pod.status?.podIP ?? '' }))
+      .filter((pod) => pod.ip !== ''),
+    podSubnet: options.podSubnet,
+    clusterDomain,
+    namespaces: options.namespaces,
+  }
+}
+
+/** All nodes, control planes first, by name. */
+export async function readNodes(kube: Kube): Promise<WorldNode[]> {
+  const { items } = await kube.core.listNode()
+  return items
+    .map(worldNode)
+    .toSorted((a, b) => a.role.localeCompare(b.role) || a.name.localeCompare(b.name, 'en', { numeric: true }))
+}
+
+/**
+ * The nodes that the roles worker1 and worker2 stand for.
+ *
+ * @throws {SetupError} when the cluster has fewer than two workers
+ */
+export function workersOf(nodes: readonly WorldNode[]): [string, string] {
+  const [first, second] = nodes.filter((node) => node.role === 'worker')
+  if (first === undefined || second === undefined) {
+    throw new SetupError({
+      what: 'the cluster has fewer than two worker nodes, so no path between nodes can be checked',
+      seen: nodes.map((node) => `${node.name} (${node.role})`).join(', '),
+      next: 'declare at least two workers',
+    })
+  }
+  return [first.name, second.name]
+}
+
+function worldNode(node: V1Node): WorldNode {
+  const controlPlane = node.metadata?.labels?.['node-role.kubernetes.io/control-plane'] !== undefined
+  const podCIDR = node.spec?.podCIDR
+  return {
+    name: node.metadata?.name ?? '',
+    role: controlPlane ? 'control-plane' : 'worker',
+    address: node.status?.addresses?.find((address) => address.type === 'InternalIP')?.address ?? '',
+    ...(podCIDR === undefined ? {} : { podCIDR }),
+    kernel: node.status?.nodeInfo?.kernelVersion ?? '',
+    containerRuntime: node.status?.nodeInfo?.containerRuntimeVersion ?? '',
+    kubernetes: node.status?.nodeInfo?.kubeletVersion ?? '',
+  }
+}
+
+function worldPod(
+  spec: FixtureSpec,
+  pods: readonly V1Pod[],
+  nodes: readonly WorldNode[],
+  options: WorldOptions,
+): WorldPod {
+  const namespace = options.namespaces[spec.namespace]
+  const pod = pods.find(
+    (candidate) => candidate.metadata?.namespace === namespace && candidate.metadata.name === spec.name,
+  )
+  const ready =
+    pod?.status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True') ?? false
+  return {
+    ...spec,
+    fullName: `${namespace}/${spec.name}`,
+    uid: pod?.metadata?.uid ?? '',
+    ip: pod?.status?.podIP ?? '',
+    pinnedTo: options.workers[spec.node === 'worker1' ? 0 : 1],
+    runsOn: nodes.find((node) => node.address === pod?.status?.hostIP)?.name,
+    ready: ready && pod?.metadata?.deletionTimestamp === undefined,
+  }
+}
+
+function dnsServers(pods: readonly V1Pod[]): DnsServer[] {
+  return pods
+    .filter(
+      (pod) => pod.metadata?.namespace === 'kube-system' && pod.metadata.labels?.['k8s-app'] === 'kube-dns',
+    )
+    .filter((pod) => isRunning(pod) && pod.status?.podIP !== undefined)
+    .map((pod) => ({
+      name: pod.metadata?.name ?? '',
+      node: pod.spec?.nodeName ?? '',
+      ip: pod.status?.podIP ?? '',
+    }))
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+}
+
+const isRunning = (pod: V1Pod): boolean =>
+  pod.status?.phase === 'Running' && pod.metadata?.deletionTimestamp === undefined
+
+const fullName = (pod: V1Pod): string => `${pod.metadata?.namespace}/${pod.metadata?.name}`
+
+function required(value: string | undefined, what: string): string {
+  if (value === undefined || value === '') {
+    throw new SetupError({ what, next: 'look at the Services of the fixture namespace and of kube-system' })
+  }
+  return value
+}

@@ -1,0 +1,15 @@
+import type { Check } from '../helpers/check.ts'
+import { dnsChecks } from './dns.checks.ts'
+import { loopbackChecks } from './loopback.checks.ts'
+import { podToPodChecks } from './pod-to-pod.checks.ts'
+import { podChecks } from './pod.checks.ts'
+import { serviceChecks } from './service.checks.ts'
+
+/** Every check of the suite, topic by topic, in the order of the reports. */
+export const checks: readonly Check[] = [
+  ...loopbackChecks,
+  ...podChecks,
+  ...podToPodChecks,
+  ...serviceChecks,
+  ...dnsChecks,
+]

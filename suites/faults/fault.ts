@@ -1,0 +1,41 @@
+import type { KubernetesObject } from '@kubernetes/client-node'
+import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Kube } from '../../helpers/kube.ts'
+import type { RunOnNode } from '../../helpers/nodes.ts'
+import type { Session } from '../../helpers/session.ts'
+import type { World } from '../../helpers/world.ts'
+
+/** What a fault may touch: one of our own clusters, never another. */
+export interface FaultContext {
+  kube: Kube
+  session: Session
+  world: World
+  /** Real names of the nodes worker1 and worker2. */
+  workers: readonly [string, string]
+  /** Runs a program on a node of the cluster; throws when it fails. */
+  runOnNode: RunOnNode
+  /** The fixtures as they were applied, to bring a killed one back. */
+  fixtures: readonly KubernetesObject[]
+}
+
+/** What the red checks depend on: where the nodes' and the DNS servers' pods are. */
+export type Placement = Pick<World, 'nodes' | 'dns'>
+
+/** A fault is a value like a check: what it breaks, which checks it must turn red, how it is made and mended. */
+export interface Fault {
+  id: string
+  /** What is broken, one sentence. */
+  breaks: string
+  /** Globs of the checks that must not pass while it lasts, given where the pods are; all others must. */
+  red(world: Placement): readonly string[]
+  /** Globs of the checks that may pass or end as the red ones do, with the reason in a comment. */
+  either?: readonly string[]
+  /** How those checks must end. */
+  outcome: Extract<OutcomeKind, 'failed' | 'not-run'>
+  /** `mid-run`: made between the look at the API and the first packet. */
+  when: 'before-run' | 'mid-run'
+  inject(context: FaultContext): Promise<void>
+  /** Asked while the fault lasts, after the run: why it was vacuous; undefined when it took. */
+  vacuous(context: FaultContext, outcomes: readonly Outcome[]): Promise<string | undefined>
+  heal(context: FaultContext): Promise<void>
+}

@@ -1,0 +1,107 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import { awaitUntil } from '../../helpers/await.ts'
+import { budgets } from '../../helpers/budgets.ts'
+import { awaitFixtures, containers } from '../../helpers/fixtures.ts'
+import { apiMessage } from '../../helpers/kube.ts'
+import type { Fault, FaultContext } from './fault.ts'
+import { runInPodNetwork, stopContainer } from './sandbox.ts'
+
+const setLoopback = async (context: FaultContext, state: 'up' | 'down'): Promise<void> => {
+  await runInPodNetwork(context, 'worker1-a', ['ip', 'link', 'set', 'lo', state])
+}
+
+const loopbackDown: Fault = {
+  id: 'loopback-down',
+  breaks: 'The interface lo is down in one fixture pod.',
+  red: () => ['loopback/between-containers/*'],
+  outcome: 'failed',
+  when: 'before-run',
+  inject: (context) => setLoopback(context, 'down'),
+  async vacuous(context) {
+    const link = await runInPodNetwork(context, 'worker1-a', ['ip', '-o', 'link', 'show', 'lo'])
+    return link.includes(',UP') ? `lo is up: ${link.trim()}` : undefined
+  },
+  heal: (context) => setLoopback(context, 'up'),
+}
+
+async function fixturesBack({ kube, world, session }: FaultContext): Promise<void> {
+  await awaitFixtures(kube, world.namespaces)
+  await session.reconnect()
+}
+
+const podKilled: Fault = {
+  id: 'pod-killed',
+  breaks: 'One fixture pod is killed in mid-run: nothing may be called blocked, its rows are unknown.',
+  // Everything that binds worker1-b or may be answered by it.
+  red: () => [
+    'pod/{placement,address/own,address/in-range,address/unique,ports/independent}',
+    'pod-to-pod/same-node/*',
+    'service/cluster-ip/*',
+  ],
+  // The pod leaves its Services when its kubelet notices, which is before or after the question.
+  either: ['dns/*/headless-*', 'service/name/*'],
+  outcome: 'not-run',
+  when: 'mid-run',
+  inject: (context) => stopContainer(context, 'worker1-b', containers.agent),
+  async vacuous(_context, outcomes) {
+    const blocked = outcomes
+      .flatMap(({ observations }) => observations)
+      .find(({ verdict, expected }) => verdict !== expected && verdict !== 'unknown')
+    return blocked === undefined
+      ? undefined
+      : `called ${blocked.verdict}: ${blocked.probe}: ${blocked.detail}`
+  },
+  heal: fixturesBack,
+}
+
+const neighbourContainerGone: Fault = {
+  id: 'neighbour-container-gone',
+  breaks: 'The second container of one pod is stopped: nobody answers on 127.0.0.1, and its port is free.',
+  red: () => ['loopback/between-containers/*', 'loopback/shared-ports'],
+  // The pod leaves the headless Service when its kubelet notices, which is before or after the question.
+  either: ['dns/*/headless-*'],
+  outcome: 'failed',
+  when: 'mid-run',
+  inject: (context) => stopContainer(context, 'worker1-a', containers.tools),
+  vacuous: async () => undefined,
+  heal: fixturesBack,
+}
+
+const twin = { name: 'twin', namespace: 'default' }
+
+const addressTwice: Fault = {
+  id: 'address-twice',
+  breaks: 'The API reports the address of a fixture pod for a second pod, as after a fault of IPAM.',
+  red: () => ['pod/address/unique'],
+  outcome: 'failed',
+  when: 'before-run',
+  async inject({ kube, world }) {
+    const ip = world.pods[0]?.ip ?? ''
+    const pod: V1Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: twin,
+      // No scheduler of this name: nobody but us writes the status of this pod.
+      spec: { schedulerName: 'none', containers: [{ name: 'none', image: 'none' }] },
+    }
+    await awaitUntil(
+      async () => {
+        const refusal = await kube.tryApply(pod)
+        return refusal === undefined ? { done: true, value: undefined } : { done: false, seen: refusal }
+      },
+      { what: 'the twin to be accepted', budget: budgets.faultMs, next: 'look at what the API server said' },
+    )
+    const created = await kube.core.readNamespacedPodStatus(twin)
+    created.status = { phase: 'Running', podIP: ip, podIPs: [{ ip }] }
+    await kube.core.replaceNamespacedPodStatus({ ...twin, body: created })
+  },
+  vacuous: async () => undefined,
+  async heal({ kube }) {
+    await kube.core.deleteNamespacedPod({ ...twin, gracePeriodSeconds: 0 }).catch((error: unknown) => {
+      throw new Error(`the twin could not be deleted: ${apiMessage(error)}`, { cause: error })
+    })
+  },
+}
+
+/** Faults of one pod. */
+export const podFaults: readonly Fault[] = [loopbackDown, neighbourContainerGone, addressTwice, podKilled]

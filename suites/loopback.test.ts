@@ -1,0 +1,4 @@
+import { conformance } from '../helpers/conformance.ts'
+import { loopbackChecks } from './loopback.checks.ts'
+
+conformance('loopback', loopbackChecks)

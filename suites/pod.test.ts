@@ -1,0 +1,4 @@
+import { conformance } from '../helpers/conformance.ts'
+import { podChecks } from './pod.checks.ts'
+
+conformance('pod', podChecks)

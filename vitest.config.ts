@@ -1,0 +1,42 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    // A retry hides the finding.
+    retry: 0,
+    expect: { requireAssertions: false },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{helpers,clusters,reports,cli,suites}/**/*.test.ts'],
+          exclude: ['**/*.docker.test.ts', 'suites/*.test.ts', 'suites/faults/detection.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'docker',
+          include: ['**/*.docker.test.ts'],
+          exclude: ['node_modules/**'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+          env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'conformance',
+          include: ['suites/*.test.ts', 'suites/faults/detection.test.ts'],
+          globalSetup: ['suites/setup.ts'],
+          // One cluster, one fault at a time.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
