@@ -20,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'docker',
           include: ['**/*.docker.test.ts'],
+          globalSetup: ['clusters/testing/docker-setup.ts'],
           exclude: ['node_modules/**'],
           testTimeout: 180_000,
           hookTimeout: 180_000,

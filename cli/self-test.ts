@@ -26,8 +26,8 @@ const staticChecks: readonly (readonly [string, ...string[]])[] = [
   ['knip'],
 ]
 
-/** Vitest projects, one process each: the cluster is made only when the cheap ones have spoken. */
-const projects = ['unit', 'docker', 'conformance'] as const
+/** Vitest projects, one process each. Some of `docker` work on the node image that `conformance` has brought. */
+const projects = ['unit', 'conformance', 'docker'] as const
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 }
 const add = (counts: Counts): void => {

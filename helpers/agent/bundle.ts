@@ -17,6 +17,7 @@ export const programModules = [
   'resolve',
   'server',
   'slots',
+  'source-ports',
   'stalls',
   'trial',
 ] as const

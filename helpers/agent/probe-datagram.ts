@@ -1,4 +1,4 @@
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
 import { endDns, endWith, excerpt, readIdentity, type Of, type PeerProbe } from './probe-stream.ts'
 import type { Found, Trial } from './trial.ts'
@@ -27,27 +27,38 @@ function exchange(
   read: (message: Buffer) => string | undefined,
 ): void {
   trial.phase = 'answer'
-  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-  trial.onEnd(() => socket.close())
-  socket.on('error', (error) => trial.fail(error))
-  socket.on('message', (message) => {
-    const wrong = read(message)
-    if (wrong !== undefined) trial.seen = { end: 'bad-answer', detail: wrong }
-  })
-  const send = (): void => {
-    trial.sent()
-    socket.send(payload, (error) => {
-      // A REJECT of the local packet filter gives EPERM first and its ICMP error a moment later, which says more.
-      if (error !== null) trial.after(icmpGraceMs, () => trial.fail(error))
+  withSocket(host, trial, (socket) => {
+    socket.on('message', (message) => {
+      const wrong = read(message)
+      if (wrong !== undefined) trial.seen = { end: 'bad-answer', detail: wrong }
     })
-  }
-  // `connect` reports what it cannot do (no route) to its callback.
-  socket.connect(port, host, (error?: Error) => {
-    if (error !== undefined && error !== null) return trial.fail(error)
-    if (trial.ended) return
-    send()
-    trial.after(trial.timeoutMs / 3, send)
-    trial.after((trial.timeoutMs * 2) / 3, send)
+    const send = (): void => {
+      trial.sent()
+      socket.send(payload, (error) => {
+        // A REJECT of the local packet filter gives EPERM first and its ICMP error a moment later, which says more.
+        if (error !== null) trial.after(icmpGraceMs, () => trial.fail(error))
+      })
+    }
+    // `connect` reports what it cannot do (no route) to its callback.
+    socket.connect(port, host, (error?: Error) => {
+      if (error !== undefined && error !== null) return trial.fail(error)
+      if (trial.ended) return
+      send()
+      trial.after(trial.timeoutMs / 3, send)
+      trial.after((trial.timeoutMs * 2) / 3, send)
+    })
+  })
+}
+
+/** Calls `use` with a socket that is bound to a source port. */
+function withSocket(host: string, trial: Trial, use: (socket: Socket) => void): void {
+  trial.withSourcePort((port, failed) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    trial.onEnd(() => socket.close())
+    socket.on('error', failed)
+    socket.bind({ port, exclusive: true }, () => {
+      if (!trial.ended) use(socket)
+    })
   })
 }
 
@@ -85,12 +96,11 @@ export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: T
 /** One datagram, no answer awaited: the receiver is asked for its receipt. */
 export function probeDatagram(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
   trial.phase = 'connect'
-  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-  trial.onEnd(() => socket.close())
-  socket.on('error', (error) => trial.fail(error))
-  trial.sent()
-  socket.send(probe.nonce, probe.port, host, (error) => {
-    if (error === null) trial.end('sent', found)
-    else trial.fail(error)
+  withSocket(host, trial, (socket) => {
+    trial.sent()
+    socket.send(probe.nonce, probe.port, host, (error) => {
+      if (error === null) trial.end('sent', found)
+      else trial.fail(error)
+    })
   })
 }

@@ -38,32 +38,36 @@ export function endWith(trial: Trial, answer: Identity | string, found: Found): 
   else trial.end('answered', { ...found, identity: answer })
 }
 
-function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): Socket {
+function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): void {
   trial.phase = 'connect'
   trial.sent()
-  const socket = connect({ host, port, noDelay: true })
-  trial.onEnd(() => socket.destroy())
-  socket.on('error', (error) => trial.fail(error))
-  socket.once('connect', () => {
-    trial.phase = 'answer'
-    onConnect(socket)
+  trial.withSourcePort((localPort, failed) => {
+    const socket = connect({ host, port, localPort, noDelay: true })
+    trial.onEnd(() => socket.destroy())
+    socket.on('error', failed)
+    socket.once('connect', () => {
+      trial.phase = 'answer'
+      onConnect(socket)
+    })
   })
-  return socket
 }
 
 /** `<nonce>\n` out, one identity line in. */
 export function probeTcp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
-  const socket = open(host, probe.port, trial, () => socket.write(`${probe.nonce}\n`))
-  let text = ''
-  socket.setEncoding('utf8')
-  socket.on('data', (chunk: string) => {
-    text += chunk
-    if (text.includes('\n') || text.length > maxAnswerBytes)
-      endWith(trial, readIdentity(text, probe.nonce), found)
-  })
-  socket.on('end', () => {
-    if (text === '') trial.end('bad-answer', { ...found, detail: 'connected, then closed without an answer' })
-    else endWith(trial, readIdentity(text, probe.nonce), found)
+  open(host, probe.port, trial, (socket) => {
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.includes('\n') || text.length > maxAnswerBytes)
+        endWith(trial, readIdentity(text, probe.nonce), found)
+    })
+    socket.on('end', () => {
+      if (text === '')
+        trial.end('bad-answer', { ...found, detail: 'connected, then closed without an answer' })
+      else endWith(trial, readIdentity(text, probe.nonce), found)
+    })
+    socket.write(`${probe.nonce}\n`)
   })
 }
 
@@ -85,10 +89,13 @@ function getOnce(host: string, port: number, path: string, trial: Trial, read: (
       else trial.end('bad-answer', { detail: `HTTP ${response.statusCode}: ${excerpt(body)}` })
     })
   }
-  const request = get({ host, port, path, agent: false, headers: { connection: 'close' } }, onResponse)
-  trial.onEnd(() => request.destroy())
-  request.on('error', (error) => trial.fail(error))
-  request.once('socket', (socket) => socket.once('connect', () => (trial.phase = 'answer')))
+  trial.withSourcePort((localPort, failed) => {
+    const headers = { connection: 'close' }
+    const request = get({ host, port, path, localPort, agent: false, headers }, onResponse)
+    trial.onEnd(() => request.destroy())
+    request.on('error', failed)
+    request.once('socket', (socket) => socket.once('connect', () => (trial.phase = 'answer')))
+  })
 }
 
 export function probeHttp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
@@ -109,16 +116,18 @@ export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: T
   const question = encodeQuestion(id, probe.name)
   const length = Buffer.alloc(2)
   length.writeUInt16BE(question.length)
-  const socket = open(probe.server, port, trial, () => socket.write(Buffer.concat([length, question])))
-  let bytes = Buffer.alloc(0)
-  socket.on('data', (chunk: Buffer) => {
-    bytes = Buffer.concat([bytes, chunk])
-    if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
-    endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe.name))
+  open(probe.server, port, trial, (socket) => {
+    let bytes = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk])
+      if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
+      endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe.name))
+    })
+    socket.on('end', () =>
+      trial.end('bad-answer', { detail: `closed after ${bytes.length} bytes of an answer` }),
+    )
+    socket.write(Buffer.concat([length, question]))
   })
-  socket.on('end', () =>
-    trial.end('bad-answer', { detail: `closed after ${bytes.length} bytes of an answer` }),
-  )
 }
 
 /** Ends the trial with a DNS answer, or with why it is none. */

@@ -9,6 +9,7 @@ import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './p
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { resolve } from './resolve.ts'
 import { Slots } from './slots.ts'
+import { SourcePorts, sourcePortCount } from './source-ports.ts'
 import { Trial, type Found } from './trial.ts'
 
 /** File descriptors kept for everything that is not a probe. */
@@ -37,23 +38,17 @@ export interface ProberOptions {
   sockets: number
 }
 
-/**
- * How many sockets may be open at once: file descriptors less a reserve, and half of the port range, which TCP
- * and UDP clients share with what they left in TIME_WAIT.
- */
-export function socketCap(
-  limits = '/proc/self/limits',
-  range = '/proc/sys/net/ipv4/ip_local_port_range',
-): number {
+/** How many sockets may be open at once: file descriptors less a reserve, and half of our source ports. */
+export function socketCap(limits = '/proc/self/limits'): number {
   const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync(limits, 'utf8'))?.[1] ?? Infinity)
-  const [low = 32_768, high = 60_999] = readFileSync(range, 'utf8').trim().split(/\s+/).map(Number)
-  return Math.max(1, Math.min(files - reservedFiles, Math.floor((high - low + 1) / 2)))
+  return Math.max(1, Math.min(files - reservedFiles, sourcePortCount / 2))
 }
 
 /** Runs plans: all probes of one at the same time, results sent as they settle. */
 export class Prober {
   readonly #options: ProberOptions
   readonly #slots: Slots
+  readonly #ports = new SourcePorts(randomInt(sourcePortCount))
   readonly #send: (frame: FrameBody) => void
 
   constructor(options: ProberOptions, send: (frame: FrameBody) => void) {
@@ -89,7 +84,7 @@ export class Prober {
 
   async #probe(probe: WireProbe): Promise<WireResult> {
     const waitedMs = await this.#waitForSocket()
-    const trial = new Trial(probe.timeoutMs)
+    const trial = new Trial(probe.timeoutMs, this.#ports)
     try {
       this.#start(probe, trial)
     } catch (error) {

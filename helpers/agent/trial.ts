@@ -1,5 +1,6 @@
 import { setTimeout as setTimer } from 'node:timers'
 import type { WireEnd, WireResult } from './protocol.ts'
+import { isPortTaken, portTries, type SourcePorts } from './source-ports.ts'
 import { stalledMs } from './stalls.ts'
 
 /** What a finished trial says of its probe. */
@@ -55,7 +56,10 @@ export class Trial {
   readonly #timers: NodeJS.Timeout[] = []
   readonly #cleanups: (() => void)[] = []
 
-  constructor(timeoutMs: number) {
+  readonly #ports: SourcePorts
+
+  constructor(timeoutMs: number, ports: SourcePorts) {
+    this.#ports = ports
     const { promise, resolve } = Promise.withResolvers<Ending>()
     this.timeoutMs = timeoutMs
     this.ending = promise
@@ -78,6 +82,15 @@ export class Trial {
   /** Runs later, unless the trial has ended by then. */
   after(ms: number, work: () => void): void {
     if (!this.ended) this.#timers.push(setTimer(work, ms))
+  }
+
+  /** Calls `start` with a source port, and again with another one when what it says is that the port is taken. */
+  withSourcePort(start: (port: number, failed: (error: Error) => void) => void, tries = portTries): void {
+    if (this.ended) return
+    start(this.#ports.take(), (error) => {
+      if (isPortTaken(error) && tries > 1) this.withSourcePort(start, tries - 1)
+      else this.fail(error)
+    })
   }
 
   end(end: WireEnd, found: Found = {}): void {
