@@ -3,7 +3,7 @@ import { ensureDocker } from '../host/docker.ts'
 import { defaultCacheDir } from '../images/prepare.ts'
 
 /** Vitest's set-up of the tests that need Docker: brings it on a machine where it is missing or not running. */
-export default async function setup(): Promise<void> {
+export async function setup(): Promise<void> {
   const progress = createProgress({ quiet: false })
   try {
     await ensureDocker({ install: true, cacheDir: defaultCacheDir(), progress })
