@@ -100,10 +100,14 @@ function programObject(namespace: string, runId: string): KubernetesObject {
   return object
 }
 
-/** The tools container first writes down its own view of the pod's network: a way around `lo`, which may be broken. */
-const toolsStart = [
+/** Writes down what the tools container sees of the pod's network: a way around `lo`, which may be broken. */
+export const writeToolsView: string = [
   `readlink /proc/self/ns/net > ${agentDirectory}/tools.netns`,
   `ip -o addr > ${agentDirectory}/tools.addresses`,
+].join('; ')
+
+const toolsStart = [
+  writeToolsView,
   `exec /agnhost netexec --http-port=${toolsPorts.http} --udp-port=${toolsPorts.udp}`,
 ].join('; ')
 

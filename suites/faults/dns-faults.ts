@@ -1,7 +1,7 @@
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import type { Fault, FaultContext } from './fault.ts'
-import { sandboxOf } from './sandbox.ts'
+import { sandboxOf, type Victim } from './sandbox.ts'
 
 /** Checks that ask a DNS server for a record. */
 export const dnsAnswers: readonly string[] = ['dns/service-ip/*', 'dns/each-server/*']
@@ -37,7 +37,7 @@ async function scaleCoreDns({ kube }: FaultContext, replicas: number): Promise<v
   )
 }
 
-const victim = 'worker1-a'
+const victim: Victim = { node: 'worker1', name: 'worker1-a' }
 
 /** The file on the node that is mounted as /etc/resolv.conf into both containers of a pod. */
 async function resolvConfOf(context: FaultContext): Promise<string> {

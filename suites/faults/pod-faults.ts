@@ -1,13 +1,15 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
-import { awaitFixtures, containers } from '../../helpers/fixtures.ts'
+import { awaitFixtures, containers, writeToolsView } from '../../helpers/fixtures.ts'
 import { apiMessage } from '../../helpers/kube.ts'
 import type { Fault, FaultContext } from './fault.ts'
-import { runInPodNetwork, stopContainer } from './sandbox.ts'
+import { runInContainer, runInPodNetwork, stopContainer, type Victim } from './sandbox.ts'
+
+const victim: Victim = { node: 'worker1', name: 'worker1-a' }
 
 const setLoopback = async (context: FaultContext, state: 'up' | 'down'): Promise<void> => {
-  await runInPodNetwork(context, 'worker1-a', ['ip', 'link', 'set', 'lo', state])
+  await runInPodNetwork(context, victim, ['ip', 'link', 'set', 'lo', state])
 }
 
 const loopbackDown: Fault = {
@@ -18,7 +20,7 @@ const loopbackDown: Fault = {
   when: 'before-run',
   inject: (context) => setLoopback(context, 'down'),
   async vacuous(context) {
-    const link = await runInPodNetwork(context, 'worker1-a', ['ip', '-o', 'link', 'show', 'lo'])
+    const link = await runInPodNetwork(context, victim, ['ip', '-o', 'link', 'show', 'lo'])
     return link.includes(',UP') ? `lo is up: ${link.trim()}` : undefined
   },
   heal: (context) => setLoopback(context, 'up'),
@@ -42,7 +44,7 @@ const podKilled: Fault = {
   either: ['dns/*/headless-*', 'service/name/*'],
   outcome: 'not-run',
   when: 'mid-run',
-  inject: (context) => stopContainer(context, 'worker1-b', containers.agent),
+  inject: (context) => stopContainer(context, { node: 'worker1', name: 'worker1-b' }, containers.agent),
   async vacuous(_context, outcomes) {
     const blocked = outcomes
       .flatMap(({ observations }) => observations)
@@ -62,9 +64,24 @@ const neighbourContainerGone: Fault = {
   either: ['dns/*/headless-*'],
   outcome: 'failed',
   when: 'mid-run',
-  inject: (context) => stopContainer(context, 'worker1-a', containers.tools),
+  inject: (context) => stopContainer(context, victim, containers.tools),
   vacuous: async () => undefined,
   heal: fixturesBack,
+}
+
+const viewFrom = async (context: FaultContext, network: 'pod' | 'node'): Promise<void> => {
+  await runInContainer(context, victim, containers.tools, network, ['sh', '-c', writeToolsView])
+}
+
+const toolsInNodeNetwork: Fault = {
+  id: 'tools-in-node-network',
+  breaks: "The second container of one pod sees the network of its node instead of its pod's.",
+  red: () => ['loopback/shared-namespace', 'pod/address/own'],
+  outcome: 'failed',
+  when: 'before-run',
+  inject: (context) => viewFrom(context, 'node'),
+  vacuous: async () => undefined,
+  heal: (context) => viewFrom(context, 'pod'),
 }
 
 const twin = { name: 'twin', namespace: 'default' }
@@ -104,4 +121,10 @@ const addressTwice: Fault = {
 }
 
 /** Faults of one pod. */
-export const podFaults: readonly Fault[] = [loopbackDown, neighbourContainerGone, addressTwice, podKilled]
+export const podFaults: readonly Fault[] = [
+  loopbackDown,
+  neighbourContainerGone,
+  toolsInNodeNetwork,
+  addressTwice,
+  podKilled,
+]

@@ -1,39 +1,65 @@
 import type { FaultContext } from './fault.ts'
 
-/** Id of the sandbox of a fixture pod on the first worker, in its node's containerd. */
-export async function sandboxOf({ runOnNode, workers }: FaultContext, pod: string): Promise<string> {
-  const ids = await runOnNode(workers[0], ['crictl', 'pods', '--state', 'ready', '--name', `^${pod}$`, '-q'])
-  return ids.trim()
+/** A fixture pod and the node that it was pinned to. */
+export interface Victim {
+  node: 'worker1' | 'worker2'
+  name: string
 }
 
-/** Runs a program in the network namespace of a fixture pod on the first worker. */
+const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workers[node === 'worker1' ? 0 : 1]
+
+/** Id of the sandbox of a fixture pod, in its node's containerd. */
+export async function sandboxOf(context: FaultContext, victim: Victim): Promise<string> {
+  const argv = ['crictl', 'pods', '--state', 'ready', '--name', `^${victim.name}$`, '-q']
+  return (await context.runOnNode(nodeOf(context, victim), argv)).trim()
+}
+
+/** Runs a program in the network namespace of a fixture pod. */
 export async function runInPodNetwork(
   context: FaultContext,
-  pod: string,
+  victim: Victim,
   argv: readonly string[],
 ): Promise<string> {
-  const { runOnNode, workers } = context
-  const sandbox = await sandboxOf(context, pod)
-  const inspected = JSON.parse(
-    await runOnNode(workers[0], ['crictl', 'inspectp', '-o', 'json', sandbox]),
-  ) as {
-    info: { pid: number }
-  }
-  return runOnNode(workers[0], ['nsenter', '-t', String(inspected.info.pid), '-n', ...argv])
+  const node = nodeOf(context, victim)
+  const pid = await pidIn(context, node, [
+    'crictl',
+    'inspectp',
+    '-o',
+    'json',
+    await sandboxOf(context, victim),
+  ])
+  return context.runOnNode(node, ['nsenter', '-t', pid, '-n', ...argv])
 }
 
-/** Stops one container of a fixture pod on the first worker at once; its kubelet starts it again. */
-export async function stopContainer(context: FaultContext, pod: string, container: string): Promise<void> {
-  const { runOnNode, workers } = context
-  const sandbox = await sandboxOf(context, pod)
-  const ids = await runOnNode(workers[0], [
-    'crictl',
-    'ps',
-    '-q',
-    '--pod',
-    sandbox,
-    '--name',
-    `^${container}$`,
-  ])
-  await runOnNode(workers[0], ['crictl', 'stop', '--timeout', '0', ids.trim()])
+/** Runs a program among the files of a container, in the network of its pod or in that of its node. */
+export async function runInContainer(
+  context: FaultContext,
+  victim: Victim,
+  container: string,
+  network: 'pod' | 'node',
+  argv: readonly string[],
+): Promise<string> {
+  const node = nodeOf(context, victim)
+  const id = await containerOf(context, victim, container)
+  const pid = await pidIn(context, node, ['crictl', 'inspect', '-o', 'json', id])
+  const enter = ['-m', '-p', ...(network === 'pod' ? ['-n'] : [])]
+  return context.runOnNode(node, ['nsenter', '-t', pid, ...enter, ...argv])
+}
+
+/** Stops one container of a fixture pod at once; its kubelet starts it again. */
+export async function stopContainer(context: FaultContext, victim: Victim, container: string): Promise<void> {
+  const id = await containerOf(context, victim, container)
+  await context.runOnNode(nodeOf(context, victim), ['crictl', 'stop', '--timeout', '0', id])
+}
+
+async function containerOf(context: FaultContext, victim: Victim, container: string): Promise<string> {
+  const sandbox = await sandboxOf(context, victim)
+  const argv = ['crictl', 'ps', '-q', '--pod', sandbox, '--name', `^${container}$`]
+  return (await context.runOnNode(nodeOf(context, victim), argv)).trim()
+}
+
+/** The process id in what `crictl inspect` says. */
+async function pidIn(context: FaultContext, node: string, argv: readonly string[]): Promise<string> {
+  const inspected = JSON.parse(await context.runOnNode(node, argv)) as { info: { pid: number } }
+  return String(inspected.info.pid)
 }
