@@ -6,6 +6,7 @@ import type { ClusterDefinition, LoadedDefinition } from '../clusters/definition
 import type { PreparedImages } from '../clusters/images/prepare.ts'
 import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
 import type { Lease } from '../clusters/lease.ts'
+import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { applyFixtures, awaitFixtures, type FixtureOptions } from '../helpers/fixtures.ts'
 import { connectKube, type Kube } from '../helpers/kube.ts'
@@ -151,6 +152,7 @@ async function installCni(
     // Before kind has joined every node, "all that are wanted" is not yet all.
     await creating
     await cni.ready({ ...context, signal, onSeen: (seen) => step.update(seen) })
+    await renewStrandedPods(context.kube)
   })
 }
 

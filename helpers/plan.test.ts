@@ -70,3 +70,11 @@ test('a name in probes that no pod has does not get through', () => {
     }),
   ).toThrow('unknown pods clinet')
 })
+
+test('exactly the probes to a Service are marked as such: their source ports must not meet those of direct ones', () => {
+  const toService = makePlan(checks, world).probes.map(({ probe, questions }) => ({
+    declared: 'service' in probe || ('at' in probe && probe.at === 'service-ip'),
+    marked: new Set(questions.map(({ wire }) => 'toService' in wire)),
+  }))
+  for (const { declared, marked } of toService) expect([...marked]).toEqual([declared])
+})

@@ -188,6 +188,7 @@ function planService(
         port,
         nonce: nonce(),
         timeoutMs: budgets.probeMs.ms,
+        toService: true,
       },
     })),
   }
@@ -216,6 +217,7 @@ function planDns(
       name,
       type: 'A',
       timeoutMs: budgets.dnsProbeMs.ms,
+      ...(probe.at === 'service-ip' ? { toService: true } : {}),
     },
   })
   // The answer of a headless Service changes with its pods: it is only wrong when none of them died meanwhile.

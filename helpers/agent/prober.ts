@@ -9,7 +9,7 @@ import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './p
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { resolve } from './resolve.ts'
 import { Slots } from './slots.ts'
-import { SourcePorts, sourcePortCount } from './source-ports.ts'
+import { SourcePorts, portsPerKind } from './source-ports.ts'
 import { Trial, type Found } from './trial.ts'
 
 /** File descriptors kept for everything that is not a probe. */
@@ -38,17 +38,17 @@ export interface ProberOptions {
   sockets: number
 }
 
-/** How many sockets may be open at once: file descriptors less a reserve, and half of our source ports. */
+/** How many sockets may be open at once: file descriptors less a reserve, and half of the source ports of one kind. */
 export function socketCap(limits = '/proc/self/limits'): number {
   const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync(limits, 'utf8'))?.[1] ?? Infinity)
-  return Math.max(1, Math.min(files - reservedFiles, sourcePortCount / 2))
+  return Math.max(1, Math.min(files - reservedFiles, portsPerKind / 2))
 }
 
 /** Runs plans: all probes of one at the same time, results sent as they settle. */
 export class Prober {
   readonly #options: ProberOptions
   readonly #slots: Slots
-  readonly #ports = new SourcePorts(randomInt(sourcePortCount))
+  readonly #ports = new SourcePorts(randomInt(portsPerKind))
   readonly #send: (frame: FrameBody) => void
 
   constructor(options: ProberOptions, send: (frame: FrameBody) => void) {
@@ -84,7 +84,8 @@ export class Prober {
 
   async #probe(probe: WireProbe): Promise<WireResult> {
     const waitedMs = await this.#waitForSocket()
-    const trial = new Trial(probe.timeoutMs, this.#ports)
+    const kind = 'toService' in probe ? 'service' : 'direct'
+    const trial = new Trial(probe.timeoutMs, () => this.#ports.take(kind))
     try {
       this.#start(probe, trial)
     } catch (error) {

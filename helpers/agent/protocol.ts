@@ -20,6 +20,9 @@ export interface Identity {
   saw: string
 }
 
+/** The address is that of a Service: who answers has another one. Decides about the source port. */
+type ToService = true
+
 /** One packet question, as the agent gets it: addresses, no roles. `id` is unique within its batch. */
 export type WireProbe =
   | {
@@ -31,6 +34,7 @@ export type WireProbe =
       port: number
       nonce: string
       timeoutMs: number
+      toService?: ToService
     }
   | {
       id: number
@@ -51,6 +55,7 @@ export type WireProbe =
       name: string
       type: 'A'
       timeoutMs: number
+      toService?: ToService
     }
   | { id: number; kind: 'bind'; transport: 'tcp' | 'udp'; host: string; port: number; timeoutMs: number }
   | { id: number; kind: 'facts'; timeoutMs: number }

@@ -1,20 +1,23 @@
 import { expect, test } from 'vitest'
-import { SourcePorts, portTries, sourcePortCount } from './source-ports.ts'
+import { SourcePorts, portTries, portsPerKind } from './source-ports.ts'
 import { Trial } from './trial.ts'
 
 const taken = Object.assign(new Error('taken'), { code: 'EADDRINUSE', syscall: 'bind' })
 
-test('no port comes again before all others, and none is one that the kernel or a NodePort takes', () => {
-  const ports = new SourcePorts(sourcePortCount - 3)
-  const seen = new Set(Array.from({ length: sourcePortCount }, () => ports.take()))
-  expect(seen.size).toBe(sourcePortCount)
-  expect(Math.min(...seen)).toBe(10_000)
-  expect(Math.max(...seen)).toBe(29_999)
+test('no port comes again before all others of its kind; the kinds, NodePorts and the kernel share none', () => {
+  const ports = new SourcePorts(portsPerKind - 3)
+  const take = (kind: 'direct' | 'service') =>
+    new Set(Array.from({ length: portsPerKind }, () => ports.take(kind)))
+  const [direct, service] = [take('direct'), take('service')]
+  expect([direct.size, service.size]).toEqual([portsPerKind, portsPerKind])
+  expect([Math.min(...direct), Math.max(...direct)]).toEqual([10_000, 19_999])
+  expect([Math.min(...service), Math.max(...service)]).toEqual([20_000, 29_999])
 })
 
 test('a taken port is passed over', async () => {
   const tried: number[] = []
-  const trial = new Trial(1_000, new SourcePorts(0))
+  const ports = new SourcePorts(0)
+  const trial = new Trial(1_000, () => ports.take('direct'))
   trial.withSourcePort((port, failed) => {
     tried.push(port)
     if (tried.length < 3) failed(taken)
@@ -26,7 +29,8 @@ test('a taken port is passed over', async () => {
 
 test('when no port is to be had, that is no finding about the network', async () => {
   let tries = 0
-  const trial = new Trial(1_000, new SourcePorts(0))
+  const ports = new SourcePorts(0)
+  const trial = new Trial(1_000, () => ports.take('direct'))
   trial.withSourcePort((_port, failed) => {
     tries += 1
     failed(taken)

@@ -1,31 +1,33 @@
 /**
- * Source ports of our own choice. The kernel gives a port again as soon as the destination differs, and to conntrack a
- * connection to a Service that is translated to a pod and a direct one to that pod are the same when both have the same
- * source port: for the 120 s that it remembers a closed connection, it drops every packet of the other one. A batch that
- * asks Services and their pods at once meets that by itself; then a healthy network looks silent. So each probe of a
- * pod gets a port that none of its probes has had for a long time.
+ * Source ports of our own choice. A connection to a Service is translated to one of its pods; if the same client has a
+ * direct connection to that pod from the same source port, their answers look the same to conntrack, which then drops
+ * the packets of the later one, for as long as it remembers the earlier: 120 s after its end. The kernel does choose the
+ * same port for two destinations, and a run that asks Services and their pods at once hits it: DNS over TCP timed out
+ * in every fourth run, on a network without a fault. So the two kinds of probes take their ports from ranges of their own.
  */
 
 /** Below the range that the kernel takes (32768-60999) and NodePorts (30000-32767), above our servers' ports. */
-const lowest = 10_000
-export const sourcePortCount = 20_000
+const firstPort = { direct: 10_000, service: 20_000 } as const
 
-/** Tries of one probe, if something else in the pod sits on a port. */
-export const portTries = 8
+/** Ports of each kind. */
+export const portsPerKind = 10_000
 
-/** Hands out ports in turn: each comes again after all others. */
+/** Tries of one probe, where a port is still in use: a connection's end keeps it for 60 s. */
+export const portTries = 64
+
+/** Hands out the ports of each kind in turn: each comes again after all others. */
 export class SourcePorts {
-  #next: number
+  readonly #next: Record<keyof typeof firstPort, number>
 
   /** @param start offset of the first port; an agent that starts again must not start at the same one */
   constructor(start: number) {
-    this.#next = start % sourcePortCount
+    this.#next = { direct: start % portsPerKind, service: start % portsPerKind }
   }
 
-  take(): number {
-    const port = lowest + this.#next
-    this.#next = (this.#next + 1) % sourcePortCount
-    return port
+  take(kind: keyof typeof firstPort): number {
+    const offset = this.#next[kind]
+    this.#next[kind] = (offset + 1) % portsPerKind
+    return firstPort[kind] + offset
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as setTimer } from 'node:timers'
 import type { WireEnd, WireResult } from './protocol.ts'
-import { isPortTaken, portTries, type SourcePorts } from './source-ports.ts'
+import { isPortTaken, portTries } from './source-ports.ts'
 import { stalledMs } from './stalls.ts'
 
 /** What a finished trial says of its probe. */
@@ -56,10 +56,11 @@ export class Trial {
   readonly #timers: NodeJS.Timeout[] = []
   readonly #cleanups: (() => void)[] = []
 
-  readonly #ports: SourcePorts
+  readonly #takePort: () => number
 
-  constructor(timeoutMs: number, ports: SourcePorts) {
-    this.#ports = ports
+  /** @param takePort hands out source ports */
+  constructor(timeoutMs: number, takePort: () => number) {
+    this.#takePort = takePort
     const { promise, resolve } = Promise.withResolvers<Ending>()
     this.timeoutMs = timeoutMs
     this.ending = promise
@@ -87,7 +88,7 @@ export class Trial {
   /** Calls `start` with a source port, and again with another one when what it says is that the port is taken. */
   withSourcePort(start: (port: number, failed: (error: Error) => void) => void, tries = portTries): void {
     if (this.ended) return
-    start(this.#ports.take(), (error) => {
+    start(this.#takePort(), (error) => {
       if (isPortTaken(error) && tries > 1) this.withSourcePort(start, tries - 1)
       else this.fail(error)
     })
