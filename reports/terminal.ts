@@ -33,9 +33,7 @@ export function renderLeg(leg: Leg, options: RenderOptions): string {
     ...(nothingRan
       ? []
       : [ladderLines(leg, paper), diagnosisLines(leg, paper), topicLines(leg.outcomes, paper)]),
-    ...leg.outcomes
-      .filter(({ outcome }) => outcome === 'failed')
-      .map((each) => failedLines(each, details(each), paper)),
+    ...failedBlocks(leg, details, paper),
     ...withReasonLines(leg, paper),
     setupFailureLines(leg, paper),
     phaseLines(leg, paper),
@@ -146,6 +144,36 @@ function checkPiece(outcome: Outcome, paper: Paper): Piece {
     plain: `${marks[outcome.outcome]} ${what}${tail}`,
     styled: `${mark(outcome.outcome, paper)} ${name}${tail === '' ? '' : paper.style(resent === 0 ? 'dim' : 'yellow', tail)}`,
   }
+}
+
+/** Failed checks that are told in full. */
+const shownInFull = 5
+
+/** The failed checks of the first broken rung in full, those above it, which may only follow from it, by a line each. */
+function failedBlocks(
+  { outcomes, diagnosis }: Leg,
+  details: (outcome: Outcome) => readonly Detail[],
+  paper: Paper,
+): string[][] {
+  const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
+  const first = failed.filter(({ rung }) => rung === diagnosis?.rung)
+  const full = new Set([...first, ...failed].slice(0, shownInFull))
+  const rest = failed.filter((each) => !full.has(each))
+  return [
+    ...failed.filter((each) => full.has(each)).map((each) => failedLines(each, details(each), paper)),
+    rest.length === 0 ? [] : restLines(rest, paper),
+  ]
+}
+
+function restLines(rest: readonly Outcome[], paper: Paper): string[] {
+  const width = Math.max(...rest.map(({ check }) => oneLine(check).length)) + 2
+  return [
+    `${mark('failed', paper)} ${paper.style('bold', `${count(rest.length, 'more check')} failed`)} ${paper.style('dim', 'in full in summary.md and junit.xml')}`,
+    ...rest.map(({ check, reason }) => {
+      const seen = oneLine(reason ?? '', Math.max(20, paper.columns - width - 2))
+      return `  ${oneLine(check).padEnd(width)}${paper.style('dim', seen)}`
+    }),
+  ]
 }
 
 function failedLines(outcome: Outcome, details: readonly Detail[], paper: Paper): string[] {

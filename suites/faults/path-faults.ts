@@ -70,38 +70,32 @@ const clusterIpDropped: Fault = {
   ),
 }
 
+/** The pod CIDR of a node. */
+const podCIDROf = ({ world }: FaultContext, node: string): string =>
+  world.nodes.find((each) => each.name === node)?.podCIDR ?? world.podSubnet
+
+/** Gives packets from the pods of each worker another address. */
+const masqueraded = (match: (context: FaultContext, podCIDR: string) => readonly string[]) =>
+  packetFilterFault((context) =>
+    context.workers.map((node) => {
+      const podCIDR = podCIDROf(context, node)
+      const whole = ['-s', podCIDR, ...match(context, podCIDR), '-j', 'MASQUERADE']
+      return { node, table: 'nat' as const, chain: 'POSTROUTING', match: whole }
+    }),
+  )
+
 const podsMasqueraded: Fault = {
   id: 'pods-masqueraded',
   breaks: 'Packets between pods of different nodes get the address of the node (MASQUERADE).',
   red: () => ['pod-to-pod/cross-node/source-address'],
-  ...packetFilterFault(({ workers, world }) =>
-    workers.map((node) => {
-      const podCIDR = world.nodes.find((each) => each.name === node)?.podCIDR ?? world.podSubnet
-      return {
-        node,
-        table: 'nat' as const,
-        chain: 'POSTROUTING',
-        match: ['-s', podCIDR, '-d', world.podSubnet, '!', '-o', 'cni0', '-j', 'MASQUERADE'],
-      }
-    }),
-  ),
+  ...masqueraded(({ world }) => ['-d', world.podSubnet, '!', '-o', 'cni0']),
 }
 
 const neighboursMasqueraded: Fault = {
   id: 'neighbours-masqueraded',
   breaks: 'Packets between pods of one node get another address on their way through the bridge.',
   red: () => ['pod-to-pod/same-node/source-address'],
-  ...packetFilterFault(({ workers, world }) =>
-    workers.map((node) => {
-      const podCIDR = world.nodes.find((each) => each.name === node)?.podCIDR ?? world.podSubnet
-      return {
-        node,
-        table: 'nat' as const,
-        chain: 'POSTROUTING',
-        match: ['-s', podCIDR, '-d', podCIDR, '-o', 'cni0', '-j', 'MASQUERADE'],
-      }
-    }),
-  ),
+  ...masqueraded((_context, podCIDR) => ['-d', podCIDR, '-o', 'cni0']),
 }
 
 const neighboursDropped: Fault = {
@@ -115,9 +109,9 @@ const neighboursDropped: Fault = {
     'service/name/*',
     ...dnsAcrossWorkers(world),
   ],
-  ...packetFilterFault(({ workers, world }) =>
-    workers.map((node) => {
-      const podCIDR = world.nodes.find((each) => each.name === node)?.podCIDR ?? world.podSubnet
+  ...packetFilterFault((context) =>
+    context.workers.map((node) => {
+      const podCIDR = podCIDROf(context, node)
       const match = ['-s', podCIDR, '-d', podCIDR, '-j', 'DROP']
       return { node, table: 'filter' as const, chain: 'FORWARD', match }
     }),
