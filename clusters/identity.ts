@@ -33,6 +33,17 @@ export async function livenessOf(identity: ProcessIdentity): Promise<Liveness> {
     : 'dead'
 }
 
+/** Whether a process of this number runs, whoever it is: enough for what only its own process removes at other times. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: it runs as somebody else.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
 /**
  * Takes state and start time out of a /proc/<pid>/stat line. The second field is the program's name in brackets,
  * and a name may itself hold blanks and brackets: everything counts from the last closing one.

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../helpers/errors.ts'
-import { livenessOf } from './identity.ts'
+import { isRunning, livenessOf } from './identity.ts'
 import type { Liveness } from './identity.ts'
 import { appendEntry, readJournal } from './journal.ts'
 import type { JournalState } from './journal.ts'
@@ -115,14 +115,5 @@ async function removeHalfMade(root: string): Promise<void> {
     const pid = /^\.new-(\d+)-/.exec(name)?.[1]
     if (pid !== undefined && !isRunning(Number(pid)))
       await rm(join(root, name), { recursive: true, force: true })
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }

@@ -3,21 +3,11 @@ import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SetupError, messageOf } from '../../helpers/errors.ts'
+import { provenanceSchema } from './provider.ts'
 import { sha256, sha256File } from './tools.ts'
 
 /** sha256 of a file: its name in `blobs/`. */
 const blob = z.string().regex(/^[0-9a-f]{64}$/)
-
-/** Origin of a part, as recorded when it was saved; the provider becomes `archive` when it is used. */
-const provenance = z.strictObject({
-  artefact: z.string(),
-  kind: z.enum(['image', 'binary', 'manifest']),
-  version: z.string(),
-  upstream: z.string(),
-  provider: z.enum(['archive', 'registry', 'source', 'host']),
-  digest: z.string(),
-  builtFrom: z.string().exactOptional(),
-})
 
 const contentSchema = z.strictObject({
   arch: z.string(),
@@ -26,7 +16,8 @@ const contentSchema = z.strictObject({
   images: z.array(z.strictObject({ blob, nameInFile: z.string(), upstream: z.string() })),
   nodeFiles: z.record(z.string(), blob),
   manifests: z.record(z.string(), blob),
-  provenance: z.array(provenance),
+  /** As it was when saved; the provider becomes `archive` when it is used. */
+  provenance: z.array(provenanceSchema),
   /** Bytes of each blob. */
   sizes: z.record(blob, z.number()),
 })

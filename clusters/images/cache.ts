@@ -3,6 +3,7 @@ import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promis
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import type { Progress, Step } from '../../helpers/progress.ts'
+import { isRunning } from '../identity.ts'
 import { withFileLock } from './file-lock.ts'
 import { explained, sha256, sha256File, shortHash } from './tools.ts'
 
@@ -191,15 +192,5 @@ async function removeLeftovers(tempRoot: string): Promise<void> {
     // What can't be removed now, say because a dying debootstrap still mounts it, goes next time.
     if (!isRunning(pid))
       await rm(join(tempRoot, name), { recursive: true, force: true }).catch(() => undefined)
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it runs as somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }

@@ -9,6 +9,7 @@ import { deriveNodeImage } from './derive.ts'
 import { imageId } from './docker.ts'
 import { parseLock, readLockText, select } from './lock.ts'
 import type { Lock, Selection } from './lock.ts'
+import { provenanceSchema } from './provider.ts'
 import type { Parts, Provenance, ProviderContext, ProviderName } from './provider.ts'
 import { archiveIdentity, fromArchive, saveParts } from './provider-archive.ts'
 import type { SavedArchive } from './provider-archive.ts'
@@ -203,16 +204,6 @@ function preparedFrom(parts: Parts, selection: Selection, nodeImage: string): Pr
     provenance,
   }
 }
-
-const provenanceSchema = z.strictObject({
-  artefact: z.string(),
-  kind: z.enum(['image', 'binary', 'manifest']),
-  version: z.string(),
-  upstream: z.string(),
-  provider: z.enum(['archive', 'registry', 'source', 'host']),
-  digest: z.string(),
-  builtFrom: z.string().exactOptional(),
-})
 
 const recordSchema = z.strictObject({
   prepared: z.strictObject({

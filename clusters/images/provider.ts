@@ -1,24 +1,27 @@
+import { z } from 'zod'
 import type { Progress } from '../../helpers/progress.ts'
 import type { Cache } from './cache.ts'
 import type { ImageFile } from './derive.ts'
 import type { Artefact, Lock, Selection } from './lock.ts'
 
-/** Where one thing of a run came from; goes into the report. */
-export interface Provenance {
-  /** Name of the entry in lock.yaml. */
-  artefact: string
-  kind: 'image' | 'binary' | 'manifest'
-  version: string
-  /** Upstream address or image reference. */
-  upstream: string
-  provider: ProviderName | 'host'
-  /** `sha256:...` of what was used: of an image its manifest or index, of a file its content. */
-  digest: string
-  /** Of `source`: the modules and packages with their checksums. */
-  builtFrom?: string
-}
+const providerNames = ['archive', 'registry', 'source'] as const
+export type ProviderName = (typeof providerNames)[number]
 
-export type ProviderName = 'archive' | 'registry' | 'source'
+/** Where one thing of a run came from; goes into the report. */
+export const provenanceSchema = z.strictObject({
+  /** Name of the entry in lock.yaml. */
+  artefact: z.string(),
+  kind: z.enum(['image', 'binary', 'manifest']),
+  version: z.string(),
+  /** Upstream address or image reference. */
+  upstream: z.string(),
+  provider: z.enum([...providerNames, 'host']),
+  /** `sha256:...` of what was used: of an image its manifest or index, of a file its content. */
+  digest: z.string(),
+  /** Of `source`: the modules and packages with their checksums. */
+  builtFrom: z.string().exactOptional(),
+})
+export type Provenance = z.infer<typeof provenanceSchema>
 
 /** Everything for a run, wherever it came from: the input of the derived node image, and of `images save`. */
 export interface Parts {
