@@ -105,13 +105,17 @@ class TestRun {
       // Ended by us: what broke then is not the cause.
       if (!this.#abort.signal.aborted) log.failed(error)
     }
-    this.#journal.emit({ type: 'machine', machine: await readMachine() })
-    const run = this.#report()
-    if (hold) await this.#stdinClosed()
-    const green = run.legs
-      .find((leg) => leg.cluster.name === name)
-      ?.outcomes.every(({ outcome }) => outcome !== 'failed' && outcome !== 'not-run')
-    await this.#takeDown(keep === 'always' || (keep === 'on-failure' && green !== true))
+    let green: boolean | undefined
+    try {
+      this.#journal.emit({ type: 'machine', machine: await readMachine() })
+      green = this.#report()
+        .legs.find((leg) => leg.cluster.name === name)
+        ?.outcomes.every(({ outcome }) => outcome !== 'failed' && outcome !== 'not-run')
+      if (hold) await this.#stdinClosed()
+    } finally {
+      // Also when the report cannot be written.
+      await this.#takeDown(keep === 'always' || (keep === 'on-failure' && green !== true))
+    }
   }
 
   /** Deletes the leg's cluster or leaves it to the user. A deletion that fails says nothing about the network. */

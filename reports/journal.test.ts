@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -115,4 +115,14 @@ test('a journal that cannot be written is a failure of the set-up', async () => 
   const file = join(await folder(), 'file')
   await writeFile(file, '')
   expect(() => openJournal(join(file, 'events.jsonl'))).toThrow(SetupError)
+})
+
+test('a full disk is told once, and the run goes on in memory: its cluster still has to be deleted', async () => {
+  const path = join(await folder(), 'events.jsonl')
+  await symlink('/dev/full', path)
+  const journal = openJournal(path)
+  expect(() => journal.emit(runStarted('flannel'))).toThrow(/cannot be written[^]*ENOSPC[^]*next: free some/)
+  for (const event of legEvents('flannel', outcomesOf())) journal.emit(event)
+  expect(journal.run().legs[0]?.outcomes).toHaveLength(outcomesOf().length)
+  journal.close()
 })

@@ -19,19 +19,24 @@ export interface Journal {
 /**
  * Starts the journal of a run; a file of an earlier run at the same path is replaced.
  *
- * @throws {SetupError} when it cannot be written, also from `emit`
+ * @throws {SetupError} when it cannot be written; from `emit` the first time only, it goes on in memory then
  */
 export function openJournal(path: string): Journal {
   const events: RunEvent[] = []
   const fd = orSetupError(path, () => openSync(path, 'w', 0o644))
   let closed = false
+  let broken = false
   const emit = (event: NewEvent): void => {
     // A phase that outlives its run has nothing to add.
     if (closed) return
     const timed = eventSchema.parse({ at: new Date().toISOString(), ...event })
     events.push(timed)
+    // Told once: what is then done to clean up must not fail of it again.
+    if (broken) return
+    broken = true
     // Synchronous, so that a kill after `emit` loses nothing; without fsync, which only a power failure would need.
     orSetupError(path, () => writeFileSync(fd, `${JSON.stringify(timed)}\n`))
+    broken = false
   }
   return {
     path,

@@ -26,7 +26,14 @@ export async function ensureShim(cacheDir: string): Promise<string> {
     .digest('hex')
   const path = join(cacheDir, 'runc-shim', hash.slice(0, 12), 'runc-shim')
   if (await exists(path)) return path
-  await mkdir(dirname(path), { recursive: true })
+  await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => {
+    throw new SetupError({
+      what: `could not create the cache folder ${dirname(path)}`,
+      seen: messageOf(cause),
+      next: 'set XDG_CACHE_HOME to a folder that you can write',
+      cause,
+    })
+  })
   const building = `${path}.${process.pid}`
   try {
     await run(['go', 'build', ...buildFlags, '-o', building, source], {

@@ -16,15 +16,11 @@ const { signal } = new AbortController()
 const ourName = 'cni-conformance/image:derive-test'
 const upstream = 'registry.example/fixture:v1'
 /** A node image of an earlier run of `npm start` or `npm test`; making one takes minutes and is not what is tested here. */
-const bases = await run([
-  'docker',
-  'image',
-  'ls',
-  '--format',
-  '{{.Repository}}:{{.Tag}}',
-  'cni-conformance/node-base',
-])
-const base = bases.stdout.split('\n')[0] ?? ''
+const listed = await run(['docker', 'image', 'ls', '--format', '{{.Repository}}:{{.Tag}}'])
+const base =
+  ['cni-conformance/node-base:', 'cni-conformance/node:']
+    .map((name) => listed.stdout.split('\n').find((each) => each.startsWith(name)))
+    .find((each) => each !== undefined) ?? ''
 
 let root = ''
 const made = new Set<string>()
