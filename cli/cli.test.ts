@@ -70,7 +70,7 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
   [['report'], "missing required argument 'run'"],
   [
     ['report', 'run.json', '--format', 'xml'],
-    '--format: expected text or json or junit or markdown, got "xml"',
+    '--format: expected text or json or junit or markdown or html, got "xml"',
   ],
   [['images', 'sve', './archive'], 'images: expected save, got "sve"'],
   [['validate', './none.yaml', './none.yml'], './none.yaml: no such file', './none.yml: no such file'],

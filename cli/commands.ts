@@ -124,15 +124,16 @@ const report = defineCommand<{ format?: string; reportDir?: string }>({
   examples: [
     ['cni-conformance report reports/runs/latest', 'as it was on the terminal'],
     ['cni-conformance report run.json --format markdown', 'for the summary of a CI job'],
+    ['cni-conformance report run.json --format html >report.html', 'the page, one file that loads nothing'],
   ],
   operands: 1,
   flags: (command) => {
     command
-      .option('--format <format>', 'text, json, junit or markdown (default: what --output says)')
+      .option('--format <format>', 'text, json, junit, markdown or html (default: what --output says)')
       .option('--report-dir <dir>', 'write every format into this folder')
   },
   async work({ operands: [run = ''], flags, globals, problems }) {
-    const known = ['text', 'json', 'junit', 'markdown'] as const
+    const known = ['text', 'json', 'junit', 'markdown', 'html'] as const
     const format = problems.oneOf('--format', flags.format, known) ?? globals.output
     problems.throwIfAny()
     const { reportCommand } = await import('./report.ts')

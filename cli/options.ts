@@ -49,7 +49,7 @@ export interface ImagesSaveOptions extends GlobalOptions {
 export interface ReportOptions extends GlobalOptions {
   /** A run.json, or the folder that it lies in. */
   run: string
-  format: 'text' | 'json' | 'junit' | 'markdown'
+  format: 'text' | 'json' | 'junit' | 'markdown' | 'html'
   /** Write all formats there instead of printing one. */
   reportDir: string | undefined
 }

@@ -34,6 +34,7 @@ test('a failed run is rendered again in every format, with exit code 0', async (
   expect(JSON.parse((await report(files.run, '-o', 'json')).stdout)).toEqual(run)
   expect((await report(files.run, '--format', 'junit')).stdout).toBe(await readFile(files.junit, 'utf8'))
   expect((await report(files.run, '--format', 'markdown')).stdout).toBe(await readFile(files.summary, 'utf8'))
+  expect((await report(files.run, '--format', 'html')).stdout).toBe(await readFile(files.page, 'utf8'))
 })
 
 test('a run that died is made from its journal', async () => {
@@ -45,7 +46,7 @@ test('a run that died is made from its journal', async () => {
   const into = join(await folder(), 'reports')
   const { code } = await report(from, '--report-dir', into)
   expect(code).toBe(0)
-  expect((await readdir(into)).toSorted()).toEqual(['junit.xml', 'run.json', 'summary.md'])
+  expect((await readdir(into)).toSorted()).toEqual(['junit.xml', 'report.html', 'run.json', 'summary.md'])
   expect(await readFile(join(into, 'summary.md'), 'utf8')).toMatch(
     /^## ⚠️ no verdict on flannel: \d+ of 35 checks did not run/,
   )

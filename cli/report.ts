@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UsageError, exitCodes, messageOf } from '../helpers/errors.ts'
 import { runFromEvents } from '../reports/journal-reader.ts'
+import { renderHtml } from '../reports/html/page.ts'
 import { renderJunit } from '../reports/junit.ts'
 import { renderMarkdown } from '../reports/markdown.ts'
 import { readRun, type Run } from '../reports/model.ts'
@@ -29,6 +30,7 @@ const renderings: Readonly<Record<ReportOptions['format'], (run: Run, folder: st
   json: renderJson,
   junit: renderJunit,
   markdown: renderMarkdown,
+  html: renderHtml,
 }
 
 /** A run.json, an events.jsonl, or a folder: its run.json, or its journal where the runner died before writing one. */

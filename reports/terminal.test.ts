@@ -40,7 +40,7 @@ test('all green: the ladder, the checks, where the time went', () => {
       checks    35 passed, 0 failed
       time      53.0 s
       exit code 0, all required checks passed
-      reports   reports/runs/latest/{run.json,junit.xml,summary.md}"
+      reports   reports/runs/latest/{report.html,run.json,junit.xml,summary.md}"
   `)
 })
 
@@ -65,7 +65,7 @@ test('set-up failed: what, what was seen, what to do', () => {
       checks    0 passed, 0 failed, 35 not run
       time      6.0 s
       exit code 3, inconclusive: no verdict about the network
-      reports   reports/runs/latest/{run.json,junit.xml,summary.md}"
+      reports   reports/runs/latest/{report.html,run.json,junit.xml,summary.md}"
   `)
 })
 
@@ -125,7 +125,7 @@ test('cross-node broken: the layer first and last, both ends of each path in bet
       checks    20 passed, 15 failed
       time      53.0 s
       exit code 1, conformance failure
-      reports   reports/runs/latest/{run.json,junit.xml,summary.md}"
+      reports   reports/runs/latest/{report.html,run.json,junit.xml,summary.md}"
   `)
 })
 

@@ -72,7 +72,7 @@ export function renderSummary(run: Run, options: RenderOptions): string {
       : []),
     ...(options.folder === undefined
       ? []
-      : labelled('reports', `${options.folder}/{run.json,junit.xml,summary.md}`, paper, 2)),
+      : labelled('reports', `${options.folder}/{report.html,run.json,junit.xml,summary.md}`, paper, 2)),
   ].join('\n')
 }
 

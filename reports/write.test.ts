@@ -13,12 +13,13 @@ test('the reports are there, replace the old ones, and nothing else is left', as
   const into = join(folder(), 'new', 'folder')
   writeReports(deadRun(), into)
   const files = writeReports(runWith(outcomesOf()), into)
-  expect(readdirSync(into).toSorted()).toEqual(['junit.xml', 'run.json', 'summary.md'])
+  expect(readdirSync(into).toSorted()).toEqual(['junit.xml', 'report.html', 'run.json', 'summary.md'])
   expect(await readRun(files.run)).toEqual(runWith(outcomesOf()))
   expect(readFileSync(files.junit, 'utf8')).toMatch(
     /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites /,
   )
   expect(readFileSync(files.summary, 'utf8')).toMatch(/^## ✅ 35 checks passed on flannel\n/)
+  expect(readFileSync(files.page, 'utf8')).toMatch(/^<!doctype html>\n/)
 })
 
 test('fast enough for the two seconds that a signal leaves', () => {

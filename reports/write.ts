@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SetupError, messageOf } from '../helpers/errors.ts'
+import { renderHtml } from './html/page.ts'
 import { renderJunit } from './junit.ts'
 import { renderMarkdown } from './markdown.ts'
 import type { Run } from './model.ts'
@@ -10,6 +11,7 @@ export interface ReportFiles {
   run: string
   junit: string
   summary: string
+  page: string
 }
 
 /** run.json as it is written, also to standard output. */
@@ -18,7 +20,7 @@ export function renderJson(run: Run): string {
 }
 
 /**
- * Writes run.json, junit.xml and summary.md. Synchronous, so that it also works on the way out, and two calls cannot
+ * Writes run.json, junit.xml, summary.md and report.html. Synchronous, so that it also works on the way out, and two calls cannot
  * mix; each file is whole at any time, the old one or the new one. run.json first: the others can be made from it.
  *
  * @throws {SetupError} when a file cannot be written
@@ -28,10 +30,12 @@ export function writeReports(run: Run, folder: string): ReportFiles {
     run: join(folder, 'run.json'),
     junit: join(folder, 'junit.xml'),
     summary: join(folder, 'summary.md'),
+    page: join(folder, 'report.html'),
   }
   replaceFile(files.run, renderJson(run))
   replaceFile(files.junit, renderJunit(run))
   replaceFile(files.summary, renderMarkdown(run))
+  replaceFile(files.page, renderHtml(run))
   return files
 }
 

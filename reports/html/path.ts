@@ -1,0 +1,58 @@
+import type { End, Observation } from '../../helpers/check.ts'
+import { marks } from '../detail.ts'
+import { oneLine } from '../text.ts'
+import { markup, type Markup } from './markup.ts'
+import { label, picture } from './svg.ts'
+
+const [width, height] = [760, 132]
+const boxWidth = 252
+/** Characters of the fixed-width font that fit into a box. */
+const boxCharacters = 33
+
+/**
+ * Both ends of a path that did not go as expected, and what was seen between them. Undefined where there is no path:
+ * what is looked at inside one pod.
+ */
+export function pathPicture(observation: Observation): Markup | undefined {
+  const { from, to, via, protocol, verdict, expected, asked, answered, attempts } = observation
+  if (protocol === 'none') return undefined
+  const often = `${answered} of ${asked} answered, ${attempts} sent`
+  const said = `Path from ${endWords(from)} to ${endWords(to)}, ${via} over ${protocol}: ${verdict}, expected ${expected}; ${often}`
+  const middle = width / 2
+  const [start, end] = [boxWidth + 8, width - boxWidth - 8]
+  const content = markup`${endBox(0, from, 'from')}${endBox(width - boxWidth, to, 'to')}
+${label(middle, 26, `${via} over ${protocol}`, { anchor: 'middle', limit: 34 })}
+<path class="arrow off" d="M${start} 62H${middle - 16}"/><path class="arrow off gone" d="M${middle + 16} 62H${end}m-7 -5l7 5l-7 5"/>
+<circle class="rung f" cx="${middle}" cy="62" r="12"/>${label(middle, 67, marks.failed, { name: 'on f', anchor: 'middle' })}
+${label(middle, 96, verdict, { name: 'tb', anchor: 'middle' })}
+${label(middle, 111, `expected ${expected}`, { name: 'td', anchor: 'middle' })}
+${label(middle, 126, often, { name: 'td', anchor: 'middle', limit: 40 })}`
+  return picture(oneLine(said), width, height, content, 'path')
+}
+
+/** One end: the node as the outer box, the pod with its address within. */
+function endBox(x: number, { name, node, address }: End, role: 'from' | 'to'): Markup {
+  const shown = address === name ? undefined : address
+  return markup`<rect class="node" x="${x + 0.5}" y="0.5" width="${boxWidth - 1}" height="${height - 9}" rx="6"/>
+${label(x + 10, 19, node === undefined ? role : `${role} node ${node}`, { name: 'td', limit: 38 })}
+<rect class="pod" x="${x + 8.5}" y="30.5" width="${boxWidth - 17}" height="${height - 48}" rx="4"/>
+${lines(name).map((line, at) => label(x + 16, 52 + at * 16, line, { name: 'm' }))}
+${shown !== undefined && label(x + 16, 102, shown, { name: 'm', limit: boxCharacters - 4 })}`
+}
+
+/** The name of an end on at most two lines. */
+function lines(name: string): string[] {
+  const text = oneLine(name)
+  const fits = boxCharacters - 4
+  if (text.length <= fits) return [text]
+  const rest = text.slice(fits)
+  return [text.slice(0, fits), rest.length > fits ? `${rest.slice(0, fits - 1)}…` : rest]
+}
+
+function endWords({ name, node, address }: End): string {
+  return [
+    name,
+    ...(node === undefined ? [] : [`on node ${node}`]),
+    ...(address === undefined ? [] : [address]),
+  ].join(' ')
+}
