@@ -11,8 +11,21 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{helpers,clusters,reports,cli,suites}/**/*.test.ts'],
-          exclude: ['**/*.docker.test.ts', 'suites/*.test.ts', 'suites/faults/detection.test.ts'],
+          exclude: [
+            '**/*.docker.test.ts',
+            '**/*.browser.test.ts',
+            'suites/*.test.ts',
+            'suites/faults/detection.test.ts',
+          ],
           testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['reports/**/*.browser.test.ts'],
+          testTimeout: 60_000,
         },
       },
       {

@@ -61,7 +61,7 @@ ${failure.seen !== undefined && markup`<pre>${plain(failure.seen)}</pre>`}
 const [gap, radius, height] = [108, 13, 84]
 
 /** The five rungs with arrows between them; the first broken one is ringed. */
-export function ladderPicture(leg: Leg): Markup | undefined {
+function ladderPicture(leg: Leg): Markup | undefined {
   const ladder = ladderOf(leg.outcomes).filter(({ state }) => state !== 'absent')
   if (ladder.length === 0) return undefined
   const broken = ladder.findIndex(({ state }) => state === 'failed')

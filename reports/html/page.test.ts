@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { hostileRun } from '../hostile.testdata.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from '../run.testdata.ts'
 import { evidenceLink } from './failures.ts'
-import { Markup, markup } from './markup.ts'
+import { markup, type Markup } from './markup.ts'
 import { betweenNodes, largeRun, pullFailure, runOf, threeLegs } from './page.testdata.ts'
 import { renderHtml } from './page.ts'
 

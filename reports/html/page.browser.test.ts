@@ -1,0 +1,227 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import axe from 'axe-core'
+import * as fc from 'fast-check'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test as base } from 'vitest'
+import { budgets } from '../../helpers/budgets.ts'
+import { createProgress } from '../../helpers/progress.ts'
+import { hostileRun } from '../hostile.testdata.ts'
+import type { Run } from '../model.ts'
+import { deadRun, outcomesOf, runWith } from '../run.testdata.ts'
+import { betweenNodes, largeRun, pullFailure, runOf, threeLegs } from './page.testdata.ts'
+import { renderHtml } from './page.ts'
+import { chromiumFlags, ensureChromium, type FoundChromium } from './testing/chromium.ts'
+
+/** The page in a real browser. Without one every test is skipped and says why. */
+
+let found: FoundChromium = { missing: 'nobody has looked' }
+let browser: Browser | undefined
+let folder = ''
+
+beforeAll(async () => {
+  const forbidden = process.env['CNI_CONFORMANCE_NO_INSTALL'] ?? ''
+  found = await ensureChromium(['', '0', 'false'].includes(forbidden), createProgress())
+  if ('path' in found) browser = await chromium.launch({ executablePath: found.path, args: chromiumFlags })
+  folder = await mkdtemp(join(tmpdir(), 'cnic-page-'))
+}, budgets.packageInstallMs.ms * 2)
+
+afterAll(async () => {
+  await browser?.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** A page that is open, and what it asked for and complained about meanwhile. */
+interface Opened {
+  page: Page
+  url: string
+  requests: string[]
+  complaints: string[]
+}
+
+interface Fixtures {
+  /** Opens HTML from disk, as a user does who has downloaded it. */
+  open: (html: string, options?: BrowserContextOptions) => Promise<Opened>
+}
+
+const test = base.extend<Fixtures>({
+  open: async ({ skip }, use) => {
+    if ('missing' in found) skip(found.missing)
+    const opened: Page[] = []
+    await use(async (html, options = {}) => {
+      if (browser === undefined) throw new Error('no browser')
+      const file = join(folder, `${opened.length}-${process.hrtime.bigint()}.html`)
+      await writeFile(file, html)
+      const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...options })
+      const page = await context.newPage()
+      opened.push(page)
+      const requests: string[] = []
+      const complaints: string[] = []
+      page.on('request', (request) => requests.push(request.url()))
+      page.on('console', (message) => complaints.push(message.text()))
+      page.on('pageerror', (error) => complaints.push(error.message))
+      page.on('dialog', (dialog) => complaints.push(`dialog: ${dialog.message()}`))
+      const url = pathToFileURL(file).href
+      await page.goto(url)
+      return { page, url, requests, complaints }
+    })
+    for (const page of opened) await page.context().close()
+  },
+})
+
+const red = (): Run =>
+  runOf(
+    threeLegs.map((leg) => {
+      if (leg.cni === 'calico') return { ...leg, broken: betweenNodes }
+      return leg.cni === 'cilium' ? { ...leg, failure: pullFailure } : leg
+    }),
+  )
+const runs: Readonly<Record<string, () => Run>> = {
+  'one leg': () => runWith(outcomesOf(betweenNodes)),
+  'three green legs': () => runOf(threeLegs),
+  'three legs, one red, one dead': red,
+  'a leg that never came up': deadRun,
+  'thirty legs': () => largeRun(30, 60),
+}
+
+for (const [name, make] of Object.entries(runs)) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`axe finds nothing serious: ${name}, ${colorScheme}`, async ({ open }) => {
+      const { page } = await open(renderHtml(make()), { colorScheme })
+      expect(await seriousFindings(page)).toEqual([])
+    })
+  }
+}
+
+test('axe would find it: a text too pale, a picture without words', async ({ open }) => {
+  const html = renderHtml(runOf(threeLegs)).replace('role="img" aria-label', 'role="img" data-label')
+  const { page } = await open(html)
+  expect(await seriousFindings(page)).toEqual([expect.stringMatching(/^svg-img-alt: /)])
+})
+
+/** Findings of axe that keep people out, with the elements. */
+async function seriousFindings(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate<axe.AxeResults>('axe.run({ resultTypes: ["violations"] })')
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => `${id}: ${html.slice(0, 200)}`))
+}
+
+test('the page asks for itself and nothing else, and has nothing to complain about', async ({ open }) => {
+  const { page, url, requests, complaints } = await open(renderHtml(red()))
+  await page.getByRole('searchbox').fill('dns')
+  await page.emulateMedia({ media: 'print' })
+  expect(requests).toEqual([url])
+  expect(complaints).toEqual([])
+})
+
+test('were something not escaped, it could neither run nor load', async ({ open }) => {
+  const escaped =
+    '<script>document.title = "run"</script><img src="http://127.0.0.1:9/x" onerror="document.title = \'run\'"><p style="color: red">'
+  const html = renderHtml(runOf(threeLegs)).replace('<main>', `<main>${escaped}`)
+  const { page, url, requests, complaints } = await open(html)
+  expect(await page.title()).not.toBe('run')
+  expect(requests).toEqual([url])
+  expect(complaints.join('\n')).toMatch(/violates the following Content Security Policy/)
+})
+
+test('whatever the strings: no script of theirs runs, no element of theirs is there', async ({ open }) => {
+  for (const run of fc.sample(hostileRun, { numRuns: 25, seed: 1 })) {
+    const { page, url, requests, complaints } = await open(renderHtml(run))
+    expect(complaints).toEqual([])
+    expect(requests).toEqual([url])
+    expect(await page.locator('script').count()).toBe(1)
+    expect(await page.locator('img, iframe, object, embed, link, base').count()).toBe(0)
+    await page.context().close()
+  }
+})
+
+test('the filter by keyboard alone: search, choose, clear', async ({ open }) => {
+  const { page } = await open(renderHtml(red()))
+  const rows = page.locator('.matrix tbody tr:not(.topic):visible')
+  const status = page.getByRole('status')
+  const all = await rows.count()
+  await page.keyboard.press('Tab')
+  expect(await focused(page)).toBe('Skip to the matrix')
+  await tabTo(page, 'filter-text')
+  await page.keyboard.type('cross-node tcp')
+  await expect.poll(() => rows.count()).toBe(1)
+  expect(await status.textContent()).toBe(`1 of ${all} checks, 1 of 8 findings`)
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('failed')
+  await expect.poll(() => rows.count()).toBe(1)
+  await tabTo(page, 'filter-leg')
+  await page.keyboard.type('flannel')
+  await expect.poll(() => rows.count()).toBe(0)
+  expect(await status.textContent()).toBe(`0 of ${all} checks, 0 of 8 findings`)
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await expect.poll(() => rows.count()).toBe(all)
+  expect(await page.locator('article.leg:visible').count()).toBe(3)
+})
+
+test('the filter by topic and leg leaves their part of everything', async ({ open }) => {
+  const { page } = await open(renderHtml(red()))
+  await page.getByLabel('Leg').selectOption('calico')
+  await page.getByLabel('Topic').selectOption('service')
+  await expect.poll(() => page.locator('.matrix tbody:visible').count()).toBe(1)
+  expect(await page.locator('.matrix thead th.leg:visible').allTextContents()).toEqual([
+    expect.stringContaining('calico'),
+  ])
+  expect(await page.locator('.finding:visible').count()).toBe(3)
+  expect(await page.locator('article.leg:visible').count()).toBe(1)
+})
+
+async function tabTo(page: Page, id: string): Promise<void> {
+  for (let step = 0; step < 40; step++) {
+    if ((await page.evaluate<string>('document.activeElement.id')) === id) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error(`${id} was not reached with the Tab key`)
+}
+
+const focused = (page: Page): Promise<string> => page.evaluate<string>('document.activeElement.textContent')
+
+test('a red cell leads to its finding, which opens', async ({ open }) => {
+  const { page } = await open(renderHtml(largeRun(30, 60)))
+  const cell = page.locator('.matrix td.f a').nth(1)
+  const target = (await cell.getAttribute('href')) ?? ''
+  expect(await page.locator(target).isVisible()).toBe(false)
+  await cell.focus()
+  await page.keyboard.press('Enter')
+  await expect.poll(() => page.locator(target).isVisible()).toBe(true)
+  await expect
+    .poll(() => page.locator(target).evaluate((each) => each.getBoundingClientRect().top))
+    .toBeLessThan(900)
+})
+
+test('without script: no filter, everything to read', async ({ open }) => {
+  const { page } = await open(renderHtml(red()), { javaScriptEnabled: false })
+  expect(await page.getByRole('searchbox').isVisible()).toBe(false)
+  expect(await page.locator('.matrix tbody tr:not(.topic):visible').count()).toBe(39)
+  const closed = page.locator('details:not([open]) > summary').first()
+  await closed.click()
+  expect(await page.locator('details[open]').count()).toBeGreaterThan(0)
+})
+
+test('on paper all findings are open and nothing is cut off', async ({ open }) => {
+  const { page } = await open(renderHtml(largeRun(30, 60)), { javaScriptEnabled: false })
+  await page.emulateMedia({ media: 'print' })
+  expect(await page.getByRole('navigation').isVisible()).toBe(false)
+  const heights = await page
+    .locator('.finding:not([open]) > .inside')
+    .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().height))
+  expect(heights.length).toBeGreaterThan(10)
+  expect(Math.min(...heights)).toBeGreaterThan(100)
+})
+
+test('a narrow window scrolls down only', async ({ open }) => {
+  for (const run of [red(), largeRun(30, 60)]) {
+    const { page } = await open(renderHtml(run), { viewport: { width: 380, height: 700 } })
+    const widths = await page.evaluate<number>('document.documentElement.scrollWidth')
+    expect(widths).toBeLessThanOrEqual(380)
+  }
+})
