@@ -74,12 +74,17 @@ ${facts([
 </div></details>\n`
 }
 
-/** The folder of evidence lies beside the page. A path that leads elsewhere is told, and no link. */
+/**
+ * The folder of evidence lies beside the page, or beside the folder of a merged run. A path of another kind is told,
+ * and no link.
+ */
 export function evidenceLink(path: string): Markup {
   const text = oneLine(path)
   const steps = path.split('/')
-  const beside = path.isWellFormed() && steps.every((step) => step !== '' && step !== '.' && step !== '..')
-  if (!beside) return markup`${text}`
+  const first = steps.findIndex((step) => step !== '..')
+  const named = steps.slice(first === -1 ? steps.length : first)
+  const beside = named.length > 0 && named.every((step) => !['', '.', '..'].includes(step))
+  if (!beside || !path.isWellFormed()) return markup`${text}`
   // Encoded step by step, nothing in it is a scheme, a query or a host.
   const href = `./${steps.map(encodeURIComponent).join('/')}/`
   return markup`<a href="${href}">${text}</a>`

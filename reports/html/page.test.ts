@@ -29,7 +29,8 @@ test('evidence is linked only where it lies beside the page', () => {
   )
   expect(evidenceLink('a?b/c#d').toString()).toContain('href="./a%3Fb/c%23d/"')
   expect(evidenceLink('javascript:alert(1)').toString()).toContain('href="./javascript%3Aalert(1)/"')
-  for (const path of ['/etc/passwd', '../../x', 'https://example.org', 'a//b', '', '\ud800'])
+  expect(evidenceLink('../a/evidence').toString()).toContain('href="./../a/evidence/"')
+  for (const path of ['/etc/passwd', '..', 'a/../b', './a', 'https://example.org', 'a//b', '', '\ud800'])
     expect(evidenceLink(path).toString()).not.toContain('href')
 })
 
