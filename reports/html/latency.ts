@@ -35,9 +35,8 @@ export function latencySection(view: View): Markup {
   if (all.length === 0)
     return section('latency', 'Latency by path', undefined, markup`<p>No probe was answered.</p>`)
   const scale = scaleLog()
-    .domain([min(all), Math.max(max(all), min(all) * 2)])
+    .domain([min(all) * 0.9, Math.max(max(all), min(all) * 2) * 1.1])
     .range([0, plot])
-    .nice()
   const intro =
     'A dot is one probe: the median round trip of its answers, as its pod measured it. The bar spans the middle half of the probes, the line is their median. All pictures share one logarithmic axis.'
   const content = markup`<div class="panels">${panels.map((panel) => drawPanel(panel, scale, view.roomy))}</div>

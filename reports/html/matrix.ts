@@ -1,7 +1,7 @@
 import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
 import { latencyOf, marks, resentOf } from '../detail.ts'
 import { count, duration, oneLine } from '../text.ts'
-import { markup, type Markup } from './markup.ts'
+import { markup, type Markup, type Part } from './markup.ts'
 import { outcomeClass, outcomeWords, scrolling, section, stateOutcome, topicOf } from './view.ts'
 import type { LegView, View } from './view.ts'
 
@@ -38,7 +38,7 @@ function legend(): Markup {
 function legHead({ name, state, leg }: LegView): Markup {
   const { definition } = leg.cluster
   const kind = stateOutcome[state]
-  return markup`<th scope="col" class="leg ${outcomeClass[kind]}"><span><span aria-hidden="true">${marks[kind]}</span> ${name}<small>${oneLine(`${definition.cni.name} ${definition.cni.version}`, 40)}</small></span></th>`
+  return markup`<th scope="col" class="leg ${outcomeClass[kind]}"><span class="name">${name}</span><small>${oneLine(`${definition.cni.name} ${definition.cni.version}`, 40)}</small><span class="mark" aria-hidden="true">${marks[kind]}</span></th>`
 }
 
 /** Topics in the order of the first leg that has them; their names are what ids begin with. */
@@ -72,18 +72,19 @@ function topicCell({ checks }: Topic, { outcomes }: LegView): Markup {
   const here = checks.flatMap(({ id }) => outcomes.get(id) ?? [])
   const passed = here.filter(({ outcome }) => outcome === 'passed').length
   const worst = worstFirst.find((kind) => here.some(({ outcome }) => outcome === kind))
-  if (worst === undefined) return markup`<td class="x">·</td>`
+  if (worst === undefined) return markup`<td class="x">not asked</td>`
   return markup`<td class="${outcomeClass[worst]}">${passed}<span class="of">/${here.length}</span></td>`
 }
 
 const worstFirst: readonly OutcomeKind[] = ['failed', 'not-run', 'expected', 'passed', 'unsupported']
 
 function cell(outcome: Outcome | undefined, roomy: boolean, anchors: ReadonlyMap<Outcome, string>): Markup {
-  if (outcome === undefined) return markup`<td class="x">·<span class="w"> not in this leg</span></td>`
+  // The mark comes from the style sheet, here and below: half the nodes of a page that may have thousands of cells.
+  if (outcome === undefined) return markup`<td class="x">not asked</td>`
   const kind = outcome.outcome
-  const words = markup`${marks[kind]}<span class="w"> ${outcomeWords[kind]}</span>`
+  const words = outcomeWords[kind]
   const anchor = anchors.get(outcome)
-  const content = anchor === undefined ? words : markup`<a href="#${anchor}">${words}</a>`
+  const content: Part = anchor === undefined ? words : markup`<a href="#${anchor}">${words}</a>`
   return markup`<td class="${outcomeClass[kind]}">${content}${roomy && numbers(outcome)}</td>`
 }
 

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -83,28 +86,36 @@ const runs: Readonly<Record<string, () => Run>> = {
   'three green legs': () => runOf(threeLegs),
   'three legs, one red, one dead': red,
   'a leg that never came up': deadRun,
-  'thirty legs': () => largeRun(30, 60),
+  // Every check is a row like every other; more of them make axe slower and no wiser.
+  'thirty legs': () => largeRun(30, 40),
 }
 
 for (const [name, make] of Object.entries(runs)) {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`axe finds nothing serious: ${name}, ${colorScheme}`, async ({ open }) => {
-      const { page } = await open(renderHtml(make()), { colorScheme })
-      expect(await seriousFindings(page)).toEqual([])
-    })
-  }
+  test(`axe finds nothing serious, in light and dark: ${name}`, async ({ open }) => {
+    const { page } = await open(renderHtml(make()), { colorScheme: 'light' })
+    expect(await seriousFindings(page)).toEqual([])
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await seriousFindings(page, ['color-contrast'])).toEqual([])
+  })
 }
 
 test('axe would find it: a text too pale, a picture without words', async ({ open }) => {
-  const html = renderHtml(runOf(threeLegs)).replace('role="img" aria-label', 'role="img" data-label')
+  const html = renderHtml(runOf(threeLegs))
+    .replace('role="img" aria-label', 'role="img" data-label')
+    .replace(/<meta http-equiv=[^>]*>/, '')
+    .replace('</style>', '.product { color: #aaa }</style>')
   const { page } = await open(html)
-  expect(await seriousFindings(page)).toEqual([expect.stringMatching(/^svg-img-alt: /)])
+  expect(await seriousFindings(page, ['color-contrast', 'svg-img-alt'])).toEqual([
+    expect.stringMatching(/^color-contrast: <p class="product">/),
+    expect.stringMatching(/^svg-img-alt: /),
+  ])
 })
 
-/** Findings of axe that keep people out, with the elements. */
-async function seriousFindings(page: Page): Promise<string[]> {
+/** Findings of axe that keep people out, with the elements; of all rules or of some. */
+async function seriousFindings(page: Page, rules?: string[]): Promise<string[]> {
   await page.evaluate(axe.source)
-  const { violations } = await page.evaluate<axe.AxeResults>('axe.run({ resultTypes: ["violations"] })')
+  const options = { resultTypes: ['violations'], ...(rules === undefined ? {} : { runOnly: rules }) }
+  const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(${JSON.stringify(options)})`)
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => `${id}: ${html.slice(0, 200)}`))
@@ -119,17 +130,28 @@ test('the page asks for itself and nothing else, and has nothing to complain abo
 })
 
 test('were something not escaped, it could neither run nor load', async ({ open }) => {
-  const escaped =
-    '<script>document.title = "run"</script><img src="http://127.0.0.1:9/x" onerror="document.title = \'run\'"><p style="color: red">'
+  let asked = 0
+  const server = createServer((_, response) => {
+    asked += 1
+    response.end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const escaped = `<script>document.title = 'run'</script><img src="http://127.0.0.1:${port}/x" onerror="document.title = 'run'"><p style="color: red">`
   const html = renderHtml(runOf(threeLegs)).replace('<main>', `<main>${escaped}`)
-  const { page, url, requests, complaints } = await open(html)
-  expect(await page.title()).not.toBe('run')
-  expect(requests).toEqual([url])
-  expect(complaints.join('\n')).toMatch(/violates the following Content Security Policy/)
+  const guarded = await open(html)
+  expect(await guarded.page.title()).not.toBe('run')
+  expect(guarded.complaints.join('\n')).toMatch(/violates the following Content Security Policy/)
+  expect(asked).toBe(0)
+  // The same without our policy, to see that it was the policy.
+  const bare = await open(html.replace(/<meta http-equiv=[^>]*>/, ''))
+  expect(await bare.page.title()).toBe('run')
+  expect(asked).toBe(1)
+  server.close()
 })
 
 test('whatever the strings: no script of theirs runs, no element of theirs is there', async ({ open }) => {
-  for (const run of fc.sample(hostileRun, { numRuns: 25, seed: 1 })) {
+  for (const run of fc.sample(hostileRun, { numRuns: 12, seed: 1 })) {
     const { page, url, requests, complaints } = await open(renderHtml(run))
     expect(complaints).toEqual([])
     expect(requests).toEqual([url])
@@ -149,14 +171,14 @@ test('the filter by keyboard alone: search, choose, clear', async ({ open }) => 
   await tabTo(page, 'filter-text')
   await page.keyboard.type('cross-node tcp')
   await expect.poll(() => rows.count()).toBe(1)
-  expect(await status.textContent()).toBe(`1 of ${all} checks, 1 of 8 findings`)
+  expect(await status.textContent()).toBe(`1 of ${all} checks, 2 of 9 findings`)
   await page.keyboard.press('Tab')
   await page.keyboard.type('failed')
   await expect.poll(() => rows.count()).toBe(1)
   await tabTo(page, 'filter-leg')
   await page.keyboard.type('flannel')
   await expect.poll(() => rows.count()).toBe(0)
-  expect(await status.textContent()).toBe(`0 of ${all} checks, 0 of 8 findings`)
+  expect(await status.textContent()).toBe(`0 of ${all} checks, 0 of 9 findings`)
   await page.keyboard.press('Tab')
   await page.keyboard.press('Enter')
   await expect.poll(() => rows.count()).toBe(all)
@@ -165,8 +187,8 @@ test('the filter by keyboard alone: search, choose, clear', async ({ open }) => 
 
 test('the filter by topic and leg leaves their part of everything', async ({ open }) => {
   const { page } = await open(renderHtml(red()))
-  await page.getByLabel('Leg').selectOption('calico')
-  await page.getByLabel('Topic').selectOption('service')
+  await page.locator('#filter-leg').selectOption('calico')
+  await page.locator('#filter-topic').selectOption('service')
   await expect.poll(() => page.locator('.matrix tbody:visible').count()).toBe(1)
   expect(await page.locator('.matrix thead th.leg:visible').allTextContents()).toEqual([
     expect.stringContaining('calico'),
@@ -186,13 +208,14 @@ async function tabTo(page: Page, id: string): Promise<void> {
 const focused = (page: Page): Promise<string> => page.evaluate<string>('document.activeElement.textContent')
 
 test('a red cell leads to its finding, which opens', async ({ open }) => {
-  const { page } = await open(renderHtml(largeRun(30, 60)))
-  const cell = page.locator('.matrix td.f a').nth(1)
+  const { page } = await open(renderHtml(largeRun(30, 40)))
+  const cell = page.locator('.matrix td.f a').last()
   const target = (await cell.getAttribute('href')) ?? ''
-  expect(await page.locator(target).isVisible()).toBe(false)
+  const opened = page.locator(`.finding[open] > ${target}`)
+  expect(await opened.count()).toBe(0)
   await cell.focus()
   await page.keyboard.press('Enter')
-  await expect.poll(() => page.locator(target).isVisible()).toBe(true)
+  await expect.poll(() => opened.count()).toBe(1)
   await expect
     .poll(() => page.locator(target).evaluate((each) => each.getBoundingClientRect().top))
     .toBeLessThan(900)
@@ -208,7 +231,7 @@ test('without script: no filter, everything to read', async ({ open }) => {
 })
 
 test('on paper all findings are open and nothing is cut off', async ({ open }) => {
-  const { page } = await open(renderHtml(largeRun(30, 60)), { javaScriptEnabled: false })
+  const { page } = await open(renderHtml(largeRun(30, 40)), { javaScriptEnabled: false })
   await page.emulateMedia({ media: 'print' })
   expect(await page.getByRole('navigation').isVisible()).toBe(false)
   const heights = await page
@@ -219,7 +242,7 @@ test('on paper all findings are open and nothing is cut off', async ({ open }) =
 })
 
 test('a narrow window scrolls down only', async ({ open }) => {
-  for (const run of [red(), largeRun(30, 60)]) {
+  for (const run of [red(), largeRun(30, 40)]) {
     const { page } = await open(renderHtml(run), { viewport: { width: 380, height: 700 } })
     const widths = await page.evaluate<number>('document.documentElement.scrollWidth')
     expect(widths).toBeLessThanOrEqual(380)

@@ -2,6 +2,14 @@
 ;(() => {
   const form = document.getElementById('filters')
   const count = document.getElementById('filter-count')
+  /** What is told about a failed check, without the neighbours that it is compared with. */
+  const textOf = (finding) => {
+    const facts = [...finding.querySelectorAll('dl div')].filter(
+      (each) => each.firstElementChild.textContent !== 'beside it',
+    )
+    const parts = [finding.parentElement.firstElementChild, finding.querySelector('summary'), ...facts]
+    return parts.map((each) => each.textContent).join(' ')
+  }
   const field = (name) => document.getElementById(`filter-${name}`)
   const rows = [...document.querySelectorAll('.matrix tbody tr:not(.topic)')].map((row) => ({
     row,
@@ -14,7 +22,7 @@
     finding,
     leg: finding.parentElement.dataset.leg,
     topic: finding.dataset.topic,
-    text: `${finding.parentElement.firstElementChild.textContent} ${finding.textContent}`.toLowerCase(),
+    text: textOf(finding).toLowerCase(),
   }))
   const bodies = document.querySelectorAll('.matrix tbody')
   const lines = document.querySelectorAll('.matrix tr')

@@ -34,7 +34,11 @@ export async function ensureChromium(install: boolean, progress: Progress): Prom
   const found = await installed()
   if (found !== undefined) return { path: found }
   const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`
-  const missing = (why: string): FoundChromium => ({ missing: `no Chromium: ${why}; next: ${command}` })
+  const missing = (why: string): FoundChromium => {
+    const text = `no Chromium: ${why}; next: ${command}`
+    progress.note(`The tests of the page are skipped: ${text}`)
+    return { missing: text }
+  }
   if (!install) return missing('--no-install forbids to install it')
   if (process.getuid?.() !== 0) return missing('not root, so it cannot be installed')
   progress.note(`Chromium is not installed. Doing what this command would do:\n    ${command}`)
