@@ -66,7 +66,13 @@ export async function buildTgz(id: string, build: BuildOf<'tgz'>, workshop: Work
     title: `pack ${build.name}`,
     make: async (dir) => {
       const cwd = dirname(path)
-      const options = { file: join(dir, build.name), cwd, gzip: { level: 9 }, portable: true, mtime: new Date(0) }
+      const options = {
+        file: join(dir, build.name),
+        cwd,
+        gzip: { level: 9 },
+        portable: true,
+        mtime: new Date(0),
+      }
       await create(options, [fileOf(build.folder)])
       const { builtFrom } = entry.facts
       return builtFrom === undefined ? undefined : { builtFrom }

@@ -135,7 +135,9 @@ export function generatedGoMod(build: BuildOf<'go'>, upstreamGoMod: string): str
     (match) => match[1] ?? '',
   )
   const replaced = [
-    ...(build.staging === undefined ? [] : staging.map((path) => [path, `${path} ${build.staging}`] as const)),
+    ...(build.staging === undefined
+      ? []
+      : staging.map((path) => [path, `${path} ${build.staging}`] as const)),
     ...(build.upstreamReplaces === true ? publishedReplaces(upstreamGoMod) : []),
     ...Object.entries(build.replace).map(([path, version]) => [path, `${path} ${version}`] as const),
   ]
