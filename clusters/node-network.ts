@@ -49,12 +49,21 @@ export async function pathsBetweenNodes(
   const devices = routes
     .parse(JSON.parse(routing))
     .flatMap(({ dst, gateway, dev }) => (gateway !== undefined && isPodRange(dst) ? (dev ?? []) : []))
-  return [...new Set(devices)].flatMap((device) => {
-    const link = interfaces.find(({ ifname }) => ifname === device)
-    if (link === undefined) return []
-    const { info_kind: kind = 'unknown', info_data: data } = link.linkinfo ?? {}
-    return [{ device, kind, ...(data?.port === undefined ? {} : { port: data.port }) }]
-  })
+  return interfaces.filter(({ ifname }) => devices.includes(ifname)).map(pathThrough)
+}
+
+/** The interfaces of a node that wrap packets. */
+export async function tunnelsOf(runOnNode: RunOnNode, node: string): Promise<PathBetweenNodes[]> {
+  return (await readLinks(runOnNode, node)).map(pathThrough).filter(({ kind }) => tunnels.has(kind))
+}
+
+function pathThrough({ ifname, linkinfo }: z.output<typeof links>[number]): PathBetweenNodes {
+  const port = linkinfo?.info_data?.port
+  return {
+    device: ifname,
+    kind: linkinfo?.info_kind ?? 'unknown',
+    ...(port === undefined ? {} : { port }),
+  }
 }
 
 /** MTU of the pods' interfaces on a node, in bytes: the smallest, should they differ; undefined where no pod is. */

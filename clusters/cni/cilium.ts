@@ -1,6 +1,8 @@
+import { z } from 'zod'
 import { parseManifest } from '../../helpers/manifest.ts'
 import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
 import { renderChart } from '../helm.ts'
+import { pathsText, tunnelsOf } from '../node-network.ts'
 import type { Cni, CniContext } from './cni.ts'
 
 const namespace = 'kube-system'
@@ -8,10 +10,13 @@ const pods = { namespace, labelSelector: 'k8s-app=cilium', container: 'cilium-ag
 const chart = 'cilium.tgz'
 
 /** What `cilium-dbg status --output json` says, as far as it is read here. */
-interface Status {
-  cilium?: { msg?: string }
-  'kube-proxy-replacement'?: { mode?: string }
-}
+const statusSchema = z.object({
+  /** "1.19.4 (v1.19.4-95e477fd)" */
+  cilium: z.object({ msg: z.string() }),
+  routing: z.object({ 'inter-host-routing-mode': z.string(), 'tunnel-protocol': z.string().optional() }),
+  'kube-proxy-replacement': z.object({ mode: z.string() }),
+  masquerading: z.object({ mode: z.string().optional() }),
+})
 
 /** Cilium from its Helm chart, reduced to the pod network: no Envoy, no Hubble, one operator. */
 export const cni: Cni = {
@@ -60,10 +65,19 @@ export const cni: Cni = {
   },
 
   async identify({ runOnNode }, node) {
-    const status = JSON.parse(
-      await runInContainer(runOnNode, node, pods.container, ['cilium-dbg', 'status', '--output', 'json']),
-    ) as Status
-    return { version: JSON.stringify(status), encapsulation: 'vxlan', dataPlane: 'eBPF' }
+    const [text, tunnels] = await Promise.all([
+      runInContainer(runOnNode, node, pods.container, ['cilium-dbg', 'status', '--output', 'json']),
+      tunnelsOf(runOnNode, node),
+    ])
+    const { cilium, routing, masquerading, ...status } = statusSchema.parse(JSON.parse(text))
+    const { mode } = status['kube-proxy-replacement']
+    return {
+      version: /v\d+\.\d+\.\d+/.exec(cilium.msg)?.[0] ?? cilium.msg,
+      encapsulation:
+        routing['inter-host-routing-mode'] === 'Tunnel' ? (routing['tunnel-protocol'] ?? 'unknown') : 'none',
+      dataPlane: `eBPF; ${pathsText(tunnels)}; masquerading by ${masquerading.mode ?? 'nobody'}`,
+      ...(mode === 'True' ? { kubeProxyReplacement: 'Cilium serves Services' } : {}),
+    }
   },
 }
 
