@@ -4,6 +4,7 @@ import { cnis } from '../clusters/cni/all.ts'
 import type { Cni, CniContext } from '../clusters/cni/cni.ts'
 import type { ClusterDefinition, LoadedDefinition } from '../clusters/definition.ts'
 import type { PreparedImages } from '../clusters/images/prepare.ts'
+import { identifyNetwork } from '../clusters/identify.ts'
 import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
 import type { Lease } from '../clusters/lease.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
@@ -76,8 +77,9 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
   )
   const kubeconfig = await Promise.race([failed, earlyKubeconfig(lease, { signal })])
   const kube = connectKube(kubeconfig)
-  const cniContext = cniContextOf(kube, definition, images)
-  for (const node of nodeNames(lease.cluster, definition).slice(definition.nodes.controlPlane)) {
+  const names = nodeNames(lease.cluster, definition)
+  const cniContext = cniContextOf(kube, definition, images, names)
+  for (const node of names.slice(definition.nodes.controlPlane)) {
     for (const image of Object.values(images.fixtureImages)) void unpackImage(node, image, signal)
   }
   const rest = async (): Promise<Standing> => {
@@ -121,14 +123,21 @@ async function setupEvidence({ log, cluster, folder }: LegRun, kube: Kube): Prom
   })
 }
 
-function cniContextOf(kube: Kube, definition: ClusterDefinition, images: PreparedImages): CniContext {
+function cniContextOf(
+  kube: Kube,
+  definition: ClusterDefinition,
+  images: PreparedImages,
+  [controlPlane = '', ...others]: readonly string[],
+): CniContext {
   return {
     kube,
-    podSubnet: definition.network.podSubnet,
+    kubernetes: definition.kubernetes,
+    network: definition.network,
     encapsulation: definition.cni.encapsulation,
+    controlPlane,
     manifests: images.manifests,
     runOnNode: runOnKindNode,
-    nodeCount: definition.nodes.controlPlane + definition.nodes.workers,
+    nodeCount: 1 + others.length,
   }
 }
 
@@ -156,20 +165,21 @@ async function installCni(
   })
 }
 
-async function identify({ cluster, log }: LegRun, { nodes, cniContext }: Standing): Promise<void> {
+async function identify({ cluster, log }: LegRun, { nodes, handle, cniContext }: Standing): Promise<void> {
   const { definition } = cluster
-  const names = nodes.map(({ name }) => name)
-  const { dataPlane, mtu } = await cniOf(definition).identify(cniContext, names)
+  const [withPods] = handle.workers
+  const network = await identifyNetwork(cniOf(definition), cniContext, withPods, definition)
+  const { version, encapsulation, dataPlane, kubeProxy, mtu } = network
   const [first] = nodes
   log.identity({
     kubernetes: first?.kubernetes ?? definition.kubernetes,
     cni: {
       name: definition.cni.name,
-      version: definition.cni.version,
-      encapsulation: definition.cni.encapsulation,
+      version,
+      encapsulation,
       dataPlane,
     },
-    kubeProxy: definition.network.kubeProxy,
+    kubeProxy,
     ...(mtu === undefined ? {} : { mtu }),
     kernel: first?.kernel ?? '',
     containerRuntime: first?.containerRuntime ?? '',
@@ -187,5 +197,5 @@ export const evidenceSource = (definition: ClusterDefinition, kube: Kube, nodes:
   kube,
   nodes: nodes.map(({ name }) => name),
   runOnNode: runOnKindNode,
-  cniPods: cniOf(definition).pods,
+  cni: cniOf(definition),
 })

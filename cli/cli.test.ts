@@ -122,6 +122,26 @@ test('validate says what is valid, for a person and for a program', async () => 
   expect([text.exitCode, json.exitCode]).toEqual([0, 0])
 })
 
+test('what the product knows but does not take is refused by name, before anything is made', async () => {
+  const commands = [
+    ['validate', 'calico-operator'],
+    ['test', 'calico-operator'],
+    ['images', 'save', './archive', 'calico-operator'],
+  ]
+  for (const argv of commands) {
+    const { exitCode, stdout, stderr } = await cli(...argv)
+    expect(stderr).toEqual([
+      expect.stringMatching(
+        /calico-operator\.yaml:8:\d+: cni\.installer: .*registry.*; choose the cluster calico/,
+      ),
+    ])
+    expect([exitCode, stdout]).toEqual([2, ''])
+  }
+  const all = await cli('validate')
+  expect(all.exitCode).toBe(0)
+  expect(all.stdout).toMatch(/calico-operator\.yaml: valid: .*\n {2}cannot be run here: the Tigera operator/)
+})
+
 test('help comes from every command, examples first', async () => {
   const commands = ['test', 'list', 'validate', 'doctor', 'clean', 'images', 'report']
   const helps = await Promise.all([cli('--help'), ...commands.map((command) => cli(command, '--help'))])

@@ -1,11 +1,10 @@
 import { join } from 'node:path'
-import type { ClusterDefinition } from '../clusters/definition.ts'
 import { ensureDocker } from '../clusters/host/docker.ts'
-import type { KernelFeature } from '../clusters/host/kernel.ts'
 import { preflight } from '../clusters/host/preflight.ts'
 import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { deleteCluster } from '../clusters/kind.ts'
 import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
+import { kernelNeeds } from '../clusters/runnable.ts'
 import type { Outcome } from '../helpers/check.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { declaredBy } from '../helpers/leg-handle.ts'
@@ -52,7 +51,7 @@ async function prepareMachine({ cluster, options, log, signal, ask }: LegRun): P
     })
     await preflight({
       nodes: definition.nodes.controlPlane + definition.nodes.workers,
-      kernel: kernelFeaturesOf(definition),
+      kernel: kernelNeeds(definition),
       install: options.install,
       progress: step,
     })
@@ -73,14 +72,6 @@ async function prepareMachine({ cluster, options, log, signal, ask }: LegRun): P
   )
   log.provenance(images.provenance)
   return { shim, images }
-}
-
-/** What the definition's data plane needs of the kernel. */
-function kernelFeaturesOf({ cni, network }: ClusterDefinition): KernelFeature[] {
-  return [
-    ...(cni.encapsulation === 'vxlan' ? (['vxlan'] as const) : []),
-    ...(network.kubeProxy === 'ipvs' ? (['ipvs'] as const) : []),
-  ]
 }
 
 async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {

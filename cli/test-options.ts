@@ -9,6 +9,7 @@ import { parseDuration } from './duration.ts'
 import { expectationProblems, matcher } from './expectations.ts'
 import type { Problems } from './flags.ts'
 import type { GlobalOptions, TestOptions } from './options.ts'
+import { refusalProblems } from './refusals.ts'
 
 /** Flags of `test` as commander leaves them. */
 export interface TestFlags {
@@ -65,7 +66,9 @@ export async function readClusters(
   problems: Problems,
 ): Promise<LoadedDefinition[]> {
   const wanted = names.length > 0 ? names : [defaultCluster]
-  return (await problems.collect(() => loadDefinitions(wanted))) ?? []
+  const loaded = (await problems.collect(() => loadDefinitions(wanted))) ?? []
+  for (const problem of refusalProblems(loaded)) problems.add(problem)
+  return loaded
 }
 
 /** The image provider that --images and --registry-mirror choose. */

@@ -111,12 +111,16 @@ const versionsAreKnown: Rule = ({ kubernetes, cni }, report, { versions }) => {
 const cniFits: Rule = ({ cni, network }, report) => {
   const traits = cniTraits[cni.name ?? '']
   if (traits === undefined) return
-  const { encapsulations, ipFamilies, replacesKubeProxy } = traits
+  const { encapsulations, ipFamilies, replacesKubeProxy, installers } = traits
   if (cni.encapsulation !== undefined && !encapsulations.includes(cni.encapsulation)) {
     report(
       ['cni', 'encapsulation'],
       `${cni.name} is set up with ${encapsulations.join(' or ')}, not ${cni.encapsulation}`,
     )
+  }
+  if (cni.installer !== undefined && !Object.hasOwn(installers, cni.installer)) {
+    const known = Object.keys(installers).join(' or ')
+    report(['cni', 'installer'], `${cni.name} is set up by ${known}, not ${cni.installer}`)
   }
   if (network.ipFamily !== undefined && !ipFamilies.includes(network.ipFamily)) {
     report(

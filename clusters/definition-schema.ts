@@ -10,6 +10,7 @@ import { cniTraits } from './supported.ts'
 
 const cniNames = Object.keys(cniTraits)
 const encapsulations = [...new Set(Object.values(cniTraits).flatMap((traits) => traits.encapsulations))]
+const installers = [...new Set(Object.values(cniTraits).flatMap((traits) => Object.keys(traits.installers)))]
 
 /** Text of a shape; text of another shape and what is no text at all get the same words. */
 const text = (shape: RegExp, error: string): z.ZodString =>
@@ -60,6 +61,10 @@ export const cniFields = {
   name: z.enum(cniNames).describe('Which CNI.'),
   version: version.describe('Release of the CNI, such as v0.28.9.'),
   encapsulation: z.enum(encapsulations).default('vxlan').describe('How packets travel between nodes.'),
+  installer: z
+    .enum(installers)
+    .optional()
+    .describe('What sets it up; by default what upstream recommends first.'),
 }
 
 export const expectationFields = {

@@ -2,22 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { z } from 'zod'
+import { cnis } from './cni/all.ts'
+import type { CniTraits } from './cni/cni.ts'
 
 /** What the product can set up, so that a definition is refused before anything is created. */
 
-/** What a CNI can do here. Its versions come from the lock. */
-export interface CniTraits {
-  /** How packets travel between nodes; the first is the default. */
-  encapsulations: readonly [string, ...string[]]
-  ipFamilies: readonly ('ipv4' | 'ipv6' | 'dual')[]
-  /** Whether it can serve Services itself, which is what `kubeProxy: none` needs. */
-  replacesKubeProxy: boolean
-}
-
-/** One entry for each CNI in clusters/cni. */
-export const cniTraits: Readonly<Record<string, CniTraits>> = {
-  flannel: { encapsulations: ['vxlan', 'host-gw'], ipFamilies: ['ipv4'], replacesKubeProxy: false },
-}
+/** By the name of the CNI. */
+export const cniTraits: Readonly<Record<string, CniTraits>> = Object.fromEntries(
+  Object.entries(cnis).map(([name, { traits }]) => [name, traits]),
+)
 
 /** Versions that the image providers can bring. */
 export interface SupportedVersions {

@@ -6,6 +6,8 @@ import type { Outcome } from './check.ts'
 import { messageOf } from './errors.ts'
 import { containers, services } from './fixtures.ts'
 import { apiMessage, type Kube } from './kube.ts'
+import { cniPieces } from './evidence-cni.ts'
+import type { CniSource, PodSelector } from './evidence-cni.ts'
 import type { RunOnNode } from './nodes.ts'
 import type { World } from './world.ts'
 
@@ -17,7 +19,7 @@ export interface EvidenceSource {
   world?: World
   /** Absent on a cluster whose nodes are not ours. */
   runOnNode?: RunOnNode
-  cniPods: { namespace: string; labelSelector: string }
+  cni: CniSource
 }
 
 /**
@@ -74,6 +76,7 @@ export async function collectEvidence(
   }
   for (const [name, selector] of Object.entries(logSources(source)))
     pieces.push([`logs/${name}.log`, logs(kube, selector)])
+  pieces.push(...cniPieces(source))
   for (const outcome of outcomes) {
     pieces.push([
       `${byCheck.get(outcome.check)}/observations.json`,
@@ -94,26 +97,25 @@ function aborted(signal: AbortSignal): Promise<string> {
   })
 }
 
-type PodSelector = { namespace: string; labelSelector: string }
-
-const logSources = ({ cniPods }: EvidenceSource): Record<string, PodSelector> => ({
-  cni: cniPods,
+const logSources = ({ cni }: EvidenceSource): Record<string, PodSelector & { container?: string }> => ({
+  cni: cni.pods,
   'kube-proxy': { namespace: 'kube-system', labelSelector: 'k8s-app=kube-proxy' },
   coredns: { namespace: 'kube-system', labelSelector: 'k8s-app=kube-dns' },
 })
 
-async function logs(kube: Kube, selector: PodSelector): Promise<string> {
-  const { items } = await kube.core.listNamespacedPod(selector)
+async function logs(kube: Kube, selector: PodSelector & { container?: string }): Promise<string> {
+  const { namespace, labelSelector } = selector
+  const { items } = await kube.core.listNamespacedPod({ namespace, labelSelector })
   const texts = await Promise.all(
     items.map(async (pod) => {
       const name = pod.metadata?.name ?? ''
       const heading = `==== ${name} on ${pod.spec?.nodeName}\n`
-      const container = pod.spec?.containers[0]?.name
+      const container = selector.container ?? pod.spec?.containers[0]?.name
       if (container === undefined) return heading
       try {
         const text = await kube.core.readNamespacedPodLog({
           name,
-          namespace: selector.namespace,
+          namespace,
           container,
           tailLines: 500,
         })
@@ -123,9 +125,7 @@ async function logs(kube: Kube, selector: PodSelector): Promise<string> {
       }
     }),
   )
-  return texts.length === 0
-    ? `no pod with ${selector.labelSelector} in ${selector.namespace}\n`
-    : texts.join('\n')
+  return texts.length === 0 ? `no pod with ${labelSelector} in ${namespace}\n` : texts.join('\n')
 }
 
 async function events(kube: Kube): Promise<string> {

@@ -7,7 +7,6 @@ import {
   PatchStrategy,
   type KubernetesObject,
 } from '@kubernetes/client-node'
-import { loadAll } from 'js-yaml'
 import { SetupError, messageOf } from './errors.ts'
 
 /** Who the API server sees as the owner of fields that we applied. */
@@ -23,6 +22,8 @@ export interface Kube {
   apply(objects: readonly KubernetesObject[]): Promise<void>
   /** The same for one object that may be refused; returns what the API server said, undefined when it accepted. */
   tryApply(object: KubernetesObject): Promise<string | undefined>
+  /** Every object of a kind, in all namespaces. */
+  list(apiVersion: string, kind: string): Promise<KubernetesObject[]>
 }
 
 /**
@@ -50,6 +51,7 @@ export function connectKube(kubeconfigFile: string): Kube {
     apps: config.makeApiClient(AppsV1Api),
     discovery: config.makeApiClient(DiscoveryV1Api),
     tryApply: (manifest) => tryApply(objects, manifest),
+    list: async (apiVersion, kind) => (await objects.list(apiVersion, kind)).items,
     async apply(manifests) {
       for (const manifest of manifests) {
         const refusal = await tryApply(objects, manifest)
@@ -75,12 +77,6 @@ async function tryApply(
   } catch (error) {
     return apiMessage(error)
   }
-}
-
-/** The objects of a multi-document manifest, empty documents left out. */
-export function parseManifest(text: string): KubernetesObject[] {
-  const documents = loadAll(text) as (KubernetesObject | null | undefined)[]
-  return documents.filter((document) => document !== null && document !== undefined)
 }
 
 /**

@@ -1,5 +1,20 @@
-import { flannel } from './flannel.ts'
+import { readdir } from 'node:fs/promises'
 import type { Cni } from './cni.ts'
 
-/** The CNIs that can be installed, by the name that a cluster definition uses. */
-export const cnis: Readonly<Record<string, Cni>> = { flannel }
+/** Of this folder, what is no CNI. */
+const others = /^(all|cni)\.ts$|\.test\.ts$/
+
+const names = (await readdir(import.meta.dirname))
+  .filter((file) => file.endsWith('.ts') && !others.test(file))
+  .map((file) => file.slice(0, -'.ts'.length))
+  .toSorted()
+
+async function load(name: string): Promise<Cni> {
+  const { href } = new URL(`${name}.ts`, import.meta.url)
+  return ((await import(/* @vite-ignore */ href)) as { cni: Cni }).cni
+}
+
+/** The CNIs that can be installed, by the name that a cluster definition uses: that of their file in this folder. */
+export const cnis: Readonly<Record<string, Cni>> = Object.fromEntries(
+  await Promise.all(names.map(async (name) => [name, await load(name)] as const)),
+)

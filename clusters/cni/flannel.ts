@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
-import { awaitUntil } from '../../helpers/await.ts'
-import { budgets } from '../../helpers/budgets.ts'
+import type { KubernetesObject } from '@kubernetes/client-node'
 import { SetupError } from '../../helpers/errors.ts'
-import { parseManifest } from '../../helpers/kube.ts'
+import { parseManifest } from '../../helpers/manifest.ts'
+import { awaitAgents, runInContainer } from '../cni-agents.ts'
+import { encapsulationOf, pathsBetweenNodes, pathsText } from '../node-network.ts'
 import type { Cni, CniContext } from './cni.ts'
 
-const namespace = 'kube-flannel'
 const manifestName = 'kube-flannel.yml'
 /** flanneld writes what its CNI plugin has to know into this file when its node has a lease. */
 const readSubnet = ['cat', '/run/flannel/subnet.env']
@@ -16,9 +15,20 @@ interface NetConf {
   Backend: { Type: string }
 }
 
+const pods = { namespace: 'kube-flannel', labelSelector: 'app=flannel', container: 'kube-flannel' }
+
 /** Flannel from its upstream manifest; only the pod CIDR and the backend of its net-conf.json are ours. */
-export const flannel: Cni = {
-  pods: { namespace, labelSelector: 'app=flannel' },
+export const cni: Cni = {
+  traits: {
+    encapsulations: ['vxlan', 'host-gw'],
+    ipFamilies: ['ipv4'],
+    replacesKubeProxy: false,
+    kernel: [],
+    installers: { manifests: {} },
+  },
+  pods,
+  hostInterface: 'veth',
+  evidence: { commands: { subnet: readSubnet }, objects: [] },
 
   async install(context) {
     const file = context.manifests[manifestName]
@@ -28,46 +38,22 @@ export const flannel: Cni = {
   },
 
   // Not Ready: Flannel's readiness probe looks every 10 s. A pod that comes before subnet.env goes into a back-off.
-  async ready({ kube, nodeCount, runOnNode, onSeen, signal }) {
-    await awaitUntil(
-      async () => {
-        const { items } = await kube.core.listNamespacedPod(flannel.pods)
-        const missing = items.flatMap((pod) => notRunningReason(pod) ?? [])
-        if (items.length < nodeCount || missing.length > 0) {
-          return { done: false, seen: missing.join(', ') || `${items.length} of ${nodeCount} pods` }
-        }
-        await Promise.all(items.map(({ spec }) => runOnNode(spec?.nodeName ?? '', readSubnet)))
-        return { done: true, value: undefined }
-      },
-      {
-        what: 'Flannel to run on every node',
-        budget: budgets.cniReadyMs,
-        next: 'look at logs/cni.log and events.txt in the evidence folder',
-        everyMs: 250,
-        ...(onSeen === undefined ? {} : { onSeen }),
-        ...(signal === undefined ? {} : { signal }),
-      },
-    )
+  async ready(context) {
+    await awaitAgents('Flannel', pods, context, (node) => context.runOnNode(node, readSubnet))
   },
 
-  async identify({ encapsulation, runOnNode }, nodes) {
-    const [node] = nodes
-    if (node === undefined) return { dataPlane: encapsulation }
-    const env = await runOnNode(node, readSubnet)
-    const mtu = /^FLANNEL_MTU=(\d+)$/m.exec(env)?.[1]
+  async identify({ runOnNode, network }, node) {
+    const [version, paths] = await Promise.all([
+      // It tells its version on standard error.
+      runInContainer(runOnNode, node, pods.container, ['sh', '-c', '/opt/bin/flanneld --version 2>&1']),
+      pathsBetweenNodes(runOnNode, node, network.podSubnet),
+    ])
     return {
-      dataPlane: encapsulation === 'vxlan' ? 'vxlan, interface flannel.1, UDP port 8472' : encapsulation,
-      ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
+      version: version.trim(),
+      encapsulation: encapsulationOf(paths, 'host-gw'),
+      dataPlane: pathsText(paths),
     }
   },
-}
-
-/** Why flanneld of this pod does not run; undefined when it does. */
-function notRunningReason({ spec, status }: V1Pod): string | undefined {
-  const state = status?.containerStatuses?.[0]?.state
-  if (state?.running !== undefined) return undefined
-  const reason = state?.waiting?.reason ?? state?.terminated?.reason ?? status?.phase ?? 'unknown'
-  return `${spec?.nodeName ?? '-'} ${reason}`
 }
 
 function withNetConf(object: KubernetesObject, context: CniContext): KubernetesObject {
@@ -81,7 +67,7 @@ function withNetConf(object: KubernetesObject, context: CniContext): KubernetesO
     })
   }
   const netConf = JSON.parse(text) as NetConf
-  netConf.Network = context.podSubnet
+  netConf.Network = context.network.podSubnet
   netConf.Backend = { ...netConf.Backend, Type: context.encapsulation }
   const changed: KubernetesObject & { data: Record<string, string> } = {
     ...object,

@@ -1,14 +1,16 @@
 import { budgets } from '../../helpers/budgets.ts'
 import { messageOf } from '../../helpers/errors.ts'
 import { run } from '../../helpers/exec.ts'
+import { knownClusters, loadDefinitions } from '../definition.ts'
 import { defaultCacheDir } from '../images/prepare.ts'
+import { kernelNeeds, nodesKernel, refusalOf } from '../runnable.ts'
 import { listLeases } from '../sweep.ts'
 import { daemonHasSysResource, lookAtDocker } from './docker-look.ts'
 import type { DockerLook } from './docker-look.ts'
 import { diskFreeMiB, readHostFacts, toolVersion } from './facts.ts'
 import type { HostFacts } from './facts.ts'
 import { inotifyInUse, inotifyShortages } from './inotify.ts'
-import { kernelFeatures, readKernelFeatures } from './kernel.ts'
+import { kernelFailures, kernelFeatures, readKernelFeatures } from './kernel.ts'
 import type { KernelFeature, Presence } from './kernel.ts'
 import { diskFailures, memoryFailures } from './preflight.ts'
 
@@ -37,6 +39,7 @@ export async function diagnoseHost(): Promise<DoctorItem[]> {
     registryItem(),
     limitItems(look, facts),
     kernelItems(),
+    clusterItems(),
     ownItems(),
   ])
   return [nodeItem(facts), goItem(facts), ...groups.flat()]
@@ -185,6 +188,25 @@ async function kernelItems(): Promise<DoctorItem[]> {
     return { id: `kernel-${id}`, status: 'warning', found: `the kernel lacks ${name}`, cost, mend }
   })
   return [...items, ...absent]
+}
+
+/** Which of the clusters that come with the product cannot be run as things are. */
+async function clusterItems(): Promise<DoctorItem[]> {
+  const [loaded, kernel] = await Promise.all([loadDefinitions(await knownClusters()), nodesKernel()])
+  const rows = loaded.map(({ definition }) => {
+    const refusal = refusalOf(definition)
+    const [lack] = kernelFailures(kernelNeeds(definition), kernel)
+    const why = refusal?.why ?? lack?.what
+    return { name: definition.name, why, mend: refusal?.next ?? lack?.next }
+  })
+  const able = rows.filter(({ why }) => why === undefined).map(({ name }) => name)
+  return [
+    { id: 'clusters', status: 'ok', found: `clusters that can be run here: ${able.join(', ')}` },
+    ...rows.flatMap(({ name, why, mend }): DoctorItem[] => {
+      if (why === undefined || mend === undefined) return []
+      return [{ id: `cluster-${name}`, status: 'warning', found: why, cost: `no cluster ${name}`, mend }]
+    }),
+  ]
 }
 
 /** What is ours on this machine: the cache and the clusters. */

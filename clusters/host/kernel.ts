@@ -2,11 +2,12 @@ import { readFile, readdir } from 'node:fs/promises'
 import { release } from 'node:os'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import type { SetupFailure } from '../../helpers/errors.ts'
 import { readText } from './facts.ts'
 
 /** What pod networks ask of the kernel, each with what its absence costs. */
 export const kernelFeatures = {
-  vxlan: { option: 'VXLAN', name: 'VXLAN', cost: 'no cluster with VXLAN encapsulation (all that we ship)' },
+  vxlan: { option: 'VXLAN', name: 'VXLAN', cost: 'no cluster with VXLAN encapsulation' },
   veth: { option: 'VETH', name: 'veth', cost: 'no cluster at all' },
   bridge: { option: 'BRIDGE', name: 'bridge', cost: 'no cluster at all: Docker needs it' },
   overlay: { option: 'OVERLAY_FS', name: 'overlayfs', cost: 'containers start slowly, if at all' },
@@ -41,6 +42,22 @@ export async function readKernelFeatures(): Promise<Record<KernelFeature, Presen
   return Object.fromEntries(
     Object.entries(kernelFeatures).map(([id, feature]) => [id, presence(feature)]),
   ) as Record<KernelFeature, Presence>
+}
+
+/** What this machine's kernel lacks of what is needed; what it doesn't say is not lacking. */
+export function kernelFailures(
+  needed: readonly KernelFeature[],
+  kernel: Readonly<Record<KernelFeature, Presence>> | undefined,
+): SetupFailure[] {
+  const absent = needed.filter((id) => kernel?.[id] === 'absent').map((id) => kernelFeatures[id])
+  if (absent.length === 0) return []
+  return [
+    {
+      what: `the kernel lacks ${absent.map(({ name }) => name).join(', ')}`,
+      seen: absent.map(({ option, cost }) => `CONFIG_${option} is not set: ${cost}`).join('; '),
+      next: 'choose a cluster that does without, or a machine with another kernel',
+    },
+  ]
 }
 
 /**

@@ -6,7 +6,7 @@ import type { DockerServer } from './docker-look.ts'
 import { diskFreeMiB, readHostFacts } from './facts.ts'
 import type { InotifyLimits } from './facts.ts'
 import { inotifyInUse, inotifyShortages, raiseInotify } from './inotify.ts'
-import { kernelFeatures, readKernelFeatures } from './kernel.ts'
+import { kernelFailures, readKernelFeatures } from './kernel.ts'
 import type { KernelFeature, Presence } from './kernel.ts'
 
 /** What a node takes: a cluster of three takes about 1 GB in all, its control plane more than a worker. */
@@ -53,7 +53,7 @@ export async function preflight(needs: PreflightNeeds, machine?: PreflightMachin
   const failures = [
     ...memoryFailures(needs.nodes, has.memoryAvailableMiB),
     ...diskFailures(needs.nodes, has.diskFreeMiB),
-    ...kernelFailures(needs, has),
+    ...kernelFailures(needs.kernel ?? [], has.kernel),
   ]
   failures.push(...(await mendInotify(needs, has)))
   const [first] = failures
@@ -114,21 +114,6 @@ export function diskFailures(nodes: number, free: number | undefined): SetupFail
       what: `not enough disk space where Docker keeps its files`,
       seen: `${free} MiB free, ${needed} MiB needed for ${nodes} nodes`,
       next: '`docker system df` says what Docker holds; `docker system prune` frees what nobody uses',
-    },
-  ]
-}
-
-function kernelFailures(
-  { kernel: needed = [] }: PreflightNeeds,
-  { kernel }: PreflightMachine,
-): SetupFailure[] {
-  const absent = needed.filter((id) => kernel?.[id] === 'absent').map((id) => kernelFeatures[id])
-  if (absent.length === 0) return []
-  return [
-    {
-      what: `the kernel lacks ${absent.map(({ name }) => name).join(', ')}`,
-      seen: absent.map(({ option, cost }) => `CONFIG_${option} is not set: ${cost}`).join('; '),
-      next: 'choose a cluster that does without, or a machine with another kernel',
     },
   ]
 }

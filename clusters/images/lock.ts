@@ -59,6 +59,8 @@ const goBuild = z.strictObject({
   staging: z.string().optional(),
   /** Module path -> version that is used whatever go.mod asks for. */
   replace: z.record(z.string(), z.string()).default({}),
+  /** Keeps the replacements of the module's own go.mod, those by a local folder left out. */
+  upstreamReplaces: z.boolean().optional(),
   /** Variables set by the linker: `-X name=value`. */
   variables: z.record(z.string(), z.string()).default({}),
   cgo: z.boolean().default(false),
@@ -95,6 +97,17 @@ const build = z.discriminatedUnion('recipe', [
     texts: z.record(nodePath, z.string()).default({}),
     directories,
   }),
+  /** A layer of files and whole folders that other builds left, all of them executable. */
+  z.strictObject({
+    recipe: z.literal('files'),
+    files: z.record(nodePath, buildFile),
+    /** Folders inside them that are left out. */
+    without: z.array(nodePath).default([]),
+    /** Path -> lines with this text are left out. */
+    dropLines: z.record(nodePath, z.string()).default({}),
+  }),
+  /** A folder that another build left as a gzipped tar: a Helm chart as it is published. */
+  z.strictObject({ recipe: z.literal('tgz'), folder: buildFile, name: z.string() }),
 ])
 
 const lockSchema = z.strictObject({
@@ -112,7 +125,7 @@ const lockSchema = z.strictObject({
       z.string(),
       z.strictObject({
         images: z.array(z.string()),
-        /** File name as the installer asks for it -> artefact. */
+        /** File name as the installer asks for it -> manifest, chart or program. */
         manifests: z.record(z.string(), z.string()),
         /** Path on the node -> artefact of type binary. */
         nodeFiles: z.record(nodePath, z.string()).default({}),
@@ -205,7 +218,11 @@ function danglingNames(lock: Lock): string[] {
         return [item.source.rootfs, item.source.overlay, ...Object.values(item.source.files)]
       return [item.source]
     }),
-    ...Object.values(lock.builds).flatMap((item) => (item.recipe === 'tree' ? (item.from ?? []) : [])),
+    ...Object.values(lock.builds).flatMap((item) => {
+      if (item.recipe === 'tree') return item.from ?? []
+      if (item.recipe === 'files') return Object.values(item.files)
+      return item.recipe === 'tgz' ? item.folder : []
+    }),
   ]
   return [
     ...artefacts.filter((id) => lock.artefacts[id] === undefined),
@@ -253,7 +270,7 @@ export function select(
       agnhost: artefactOf(lock, cluster.fixtures.agnhost, ['image']),
     },
     images: network.images.map((id) => artefactOf(lock, id, ['image'])),
-    manifests: mapValues(network.manifests, (id) => artefactOf(lock, id, ['manifest'])),
+    manifests: mapValues(network.manifests, (id) => artefactOf(lock, id, ['manifest', 'binary'])),
     nodeFiles: mapValues(network.nodeFiles, (id) => artefactOf(lock, id, ['binary'])),
   }
 }

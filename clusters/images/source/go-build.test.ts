@@ -50,6 +50,24 @@ test('replacements of the recipe', () => {
   expect(text).toContain('replace example.org/gone => example.org/gone v1.0.1\n')
 })
 
+test('replacements of go.mod by something published are kept where the recipe says so, and yield to its own', () => {
+  const upstream = `go 1.26.0
+replace (
+	example.org/api => ./api
+	example.org/a => example.org/fork/a v1.2.3
+	example.org/b v1.0.0 => example.org/b v2.0.0 // why
+)
+replace example.org/c => example.org/c v0.1.0
+`
+  const build = { ...plain, upstreamReplaces: true, replace: { 'example.org/c': 'v0.2.0' } }
+  const lines = generatedGoMod(build, upstream).split('\n')
+  expect(lines.filter((line) => line.startsWith('replace'))).toEqual([
+    'replace example.org/a => example.org/fork/a v1.2.3',
+    'replace example.org/b => example.org/b v2.0.0',
+    'replace example.org/c => example.org/c v0.2.0',
+  ])
+})
+
 test('every build of the lock that comes from Go names a released version', async () => {
   const builds = Object.values(parseLock(await readLockText()).builds).filter(
     (build) => build.recipe === 'go',

@@ -115,7 +115,10 @@ export function dyingWithUs(argv: readonly string[]): string[] {
 }
 
 function linkerFlags(build: BuildOf<'go'>): string {
-  const variables = Object.entries(build.variables).map(([name, value]) => `-X ${name}=${value}`)
+  const variables = Object.entries(build.variables).map(([name, value]) => {
+    const setting = `${name}=${value}`
+    return `-X ${setting.includes(' ') ? `'${setting}'` : setting}`
+  })
   return [stripped, ...variables, ...(build.cgo ? [`-extldflags '-static'`] : [])].join(' ')
 }
 
@@ -132,8 +135,11 @@ export function generatedGoMod(build: BuildOf<'go'>, upstreamGoMod: string): str
     (match) => match[1] ?? '',
   )
   const replaced = [
-    ...(build.staging === undefined ? [] : staging.map((path) => [path, build.staging ?? ''] as const)),
-    ...Object.entries(build.replace),
+    ...(build.staging === undefined
+      ? []
+      : staging.map((path) => [path, `${path} ${build.staging}`] as const)),
+    ...(build.upstreamReplaces === true ? publishedReplaces(upstreamGoMod) : []),
+    ...Object.entries(build.replace).map(([path, version]) => [path, `${path} ${version}`] as const),
   ]
   return [
     'module build',
@@ -141,9 +147,15 @@ export function generatedGoMod(build: BuildOf<'go'>, upstreamGoMod: string): str
     ...directive(/^godebug [^(\n]*$/m),
     ...directive(/^godebug \([^)]*\)$/m),
     `require ${build.module} ${build.version}`,
-    ...replaced.map(([path, version]) => `replace ${path} => ${path} ${version}`),
+    ...new Map(replaced).entries().map(([path, by]) => `replace ${path} => ${by}`),
     '',
   ].join('\n')
+}
+
+/** Replacements by a module with a version. Folders of the module's own repository are no part of what is published. */
+function publishedReplaces(goMod: string): [path: string, by: string][] {
+  const lines = goMod.matchAll(/^\s*(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\S+\s+v\S+)/gm)
+  return [...lines].map(([, path = '', by = '']) => [path, by])
 }
 
 async function collect(dir: string, out: string, moduleDir: string, build: BuildOf<'go'>): Promise<void> {

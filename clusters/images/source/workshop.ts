@@ -7,6 +7,7 @@ import type { FileArtefact, Lock, Named } from '../lock.ts'
 import { provenanceOf } from '../provider.ts'
 import type { Provenance, ProviderContext } from '../provider.ts'
 import { buildDebian } from './debian.ts'
+import { buildFilesLayer, buildTgz } from './folders.ts'
 import { buildGoModule, buildGoProgram } from './go-build.ts'
 import { buildNpm } from './npm.ts'
 import { buildTree } from './tree.ts'
@@ -60,6 +61,10 @@ async function buildById(id: string, workshop: Workshop): Promise<Entry> {
       return await buildDebian(id, build, workshop)
     case 'tree':
       return await buildTree(id, build, workshop)
+    case 'files':
+      return await buildFilesLayer(id, build, workshop)
+    case 'tgz':
+      return await buildTgz(id, build, workshop)
     case undefined:
       throw new Error(`lock.yaml has no build ${id}`)
   }

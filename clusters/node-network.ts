@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import type { RunOnNode } from '../helpers/nodes.ts'
+import { overlap, readCidrs } from './cidr.ts'
+
+/** What the network of a node shows of itself: read with `ip -json`, never concluded from a definition. */
+
+/** How a node reaches the pods of the others. */
+export interface PathBetweenNodes {
+  /** Interface through which packets leave. */
+  device: string
+  /** Kind of the interface, as the kernel calls it: vxlan, ipip, veth. */
+  kind: string
+  /** Of a vxlan. */
+  port?: number
+}
+
+const routes = z.array(
+  z.looseObject({ dst: z.string(), gateway: z.string().optional(), dev: z.string().optional() }),
+)
+const links = z.array(
+  z.looseObject({
+    ifname: z.string(),
+    mtu: z.number(),
+    linkinfo: z
+      .looseObject({
+        info_kind: z.string().optional(),
+        info_data: z.looseObject({ port: z.number().optional() }).optional(),
+      })
+      .optional(),
+  }),
+)
+
+/**
+ * The interfaces of a node behind which the pods of other nodes are: those of routes into the pod range that lead
+ * through a gateway. Empty where the kernel's routes don't say it, as with eBPF.
+ */
+export async function pathsBetweenNodes(
+  runOnNode: RunOnNode,
+  node: string,
+  podSubnet: string,
+): Promise<PathBetweenNodes[]> {
+  const [routing, interfaces] = await Promise.all([
+    runOnNode(node, ['ip', '-json', 'route', 'show']),
+    readLinks(runOnNode, node),
+  ])
+  const pods = readCidrs(podSubnet).cidrs
+  const isPodRange = (text: string): boolean =>
+    readCidrs(text).cidrs.some((range) => pods.some((pod) => overlap(pod, range)))
+  const devices = routes
+    .parse(JSON.parse(routing))
+    .flatMap(({ dst, gateway, dev }) => (gateway !== undefined && isPodRange(dst) ? (dev ?? []) : []))
+  return interfaces.filter(({ ifname }) => devices.includes(ifname)).map(pathThrough)
+}
+
+/** The interfaces of a node that wrap packets. */
+export async function tunnelsOf(runOnNode: RunOnNode, node: string): Promise<PathBetweenNodes[]> {
+  return (await readLinks(runOnNode, node)).map(pathThrough).filter(({ kind }) => tunnels.has(kind))
+}
+
+function pathThrough({ ifname, linkinfo }: z.output<typeof links>[number]): PathBetweenNodes {
+  const port = linkinfo?.info_data?.port
+  return {
+    device: ifname,
+    kind: linkinfo?.info_kind ?? 'unknown',
+    ...(port === undefined ? {} : { port }),
+  }
+}
+
+/** MTU of the pods' interfaces on a node, in bytes: the smallest, should they differ; undefined where no pod is. */
+export async function podMtu(
+  runOnNode: RunOnNode,
+  node: string,
+  hostInterface: string,
+): Promise<number | undefined> {
+  const own = (await readLinks(runOnNode, node)).filter(({ ifname }) => ifname.startsWith(hostInterface))
+  return own.length === 0 ? undefined : Math.min(...own.map(({ mtu }) => mtu))
+}
+
+async function readLinks(runOnNode: RunOnNode, node: string): Promise<z.output<typeof links>> {
+  return links.parse(JSON.parse(await runOnNode(node, ['ip', '-json', '-details', 'link', 'show'])))
+}
+
+/** Mode in which kube-proxy of a node says that it runs: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/ */
+export async function kubeProxyMode(runOnNode: RunOnNode, node: string): Promise<string> {
+  const argv = ['curl', '--silent', '--show-error', '--max-time', '2', 'http://127.0.0.1:10249/proxyMode']
+  return (await runOnNode(node, argv)).trim()
+}
+
+/** Kinds of interface that wrap packets. */
+const tunnels: ReadonlySet<string> = new Set(['vxlan', 'geneve', 'ipip', 'wireguard'])
+
+/**
+ * How packets are wrapped on those paths.
+ *
+ * @param direct what it is called when they are not
+ */
+export function encapsulationOf(paths: readonly PathBetweenNodes[], direct: string): string {
+  const kinds = new Set(paths.map(({ kind }) => (tunnels.has(kind) ? kind : direct)))
+  return kinds.size === 0 ? 'none to be seen' : [...kinds].join(' and ')
+}
+
+/** "vxlan, interface flannel.1, UDP port 8472" */
+export function pathsText(paths: readonly PathBetweenNodes[]): string {
+  const texts = paths.map(({ device, kind, port }) =>
+    tunnels.has(kind)
+      ? `${kind}, interface ${device}${port === undefined ? '' : `, UDP port ${port}`}`
+      : `routes through ${device}`,
+  )
+  return texts.length === 0 ? 'no route to the pods of other nodes' : texts.join('; ')
+}
