@@ -3,6 +3,7 @@ import { shown } from '../helpers/shown.ts'
 import { defineCommand } from './command.ts'
 import type { AddCommand } from './command.ts'
 import type { GateFlags } from './gate.ts'
+import type { MatrixFlags } from './matrix-options.ts'
 import type { TestFlags } from './test-options.ts'
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
@@ -41,6 +42,32 @@ const test = defineCommand<TestFlags>({
     const options = await readTestOptions(operands, flags, globals, problems)
     const { testCommand } = await import('./test.ts')
     return testCommand(options)
+  },
+})
+
+const matrix = defineCommand<MatrixFlags>({
+  usage: 'matrix [clusters...]',
+  summary: 'Run the checks on several clusters, as many at once as this machine carries, into one report.',
+  examples: [
+    ['cni-conformance matrix', 'the CNIs side by side: flannel, calico, cilium'],
+    ['cni-conformance matrix cilium ./mine.yaml --jobs 1', 'others, one after the other'],
+    ["cni-conformance matrix --check 'dns/**' -o json >run.json", 'some of the checks; for programs'],
+  ],
+  operands: 50,
+  flags: (command) => {
+    command
+      .option('--jobs <number>', 'most legs at once (default: as many as processors and memory are good for)')
+      .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
+      .option('--level <level>', 'run the checks of one level: core or extended')
+      .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
+      .option('--timeout <duration>', 'end each leg after so long, such as 10m')
+    imageFlags(command)
+  },
+  async work({ operands, flags, globals, problems }) {
+    const { readMatrixOptions } = await import('./matrix-options.ts')
+    const options = await readMatrixOptions(operands, flags, globals, problems)
+    const { matrixCommand } = await import('./matrix.ts')
+    return matrixCommand(options)
   },
 })
 
@@ -181,4 +208,14 @@ Exit codes: 0 no regression, 1 regression, 2 the reports cannot be compared, 3 i
 short, or did not come to a verdict on every check.`
 
 /** Every command, in the order of the help. */
-export const commands: readonly AddCommand[] = [test, list, validate, doctor, clean, images, report, gate]
+export const commands: readonly AddCommand[] = [
+  test,
+  matrix,
+  list,
+  validate,
+  doctor,
+  clean,
+  images,
+  report,
+  gate,
+]

@@ -86,7 +86,8 @@ export function legLog(journal: Journal, leg: string, progress: Progress): LegLo
   }
 }
 
-function failureOf(error: unknown, phase: string): SetupFailure {
+/** A failed set-up as the reports tell it. */
+export function failureOf(error: unknown, phase: string): SetupFailure {
   if (error instanceof SetupError) {
     const { what, seen, next } = error
     return { phase, what, next, ...(seen === undefined ? {} : { seen }) }

@@ -2,7 +2,7 @@ import { wordsFor } from './gate.ts'
 import type { Change, ComparedLeg, Difference, Effect, Gate, Side } from './gate-model.ts'
 import { flow, labelled, paperFor, type Paper } from './layout.ts'
 import type { RenderOptions } from './terminal.ts'
-import { count, duration, oneLine, wrap } from './text.ts'
+import { count, duration, oneLine, timeOfDay, wrap } from './text.ts'
 
 /** What the exit codes of a gate mean, for people. */
 export const gateMeanings: Readonly<Record<Gate['verdict']['exitCode'], string>> = {
@@ -30,7 +30,9 @@ function legLines(leg: ComparedLeg, paper: Paper): string[] {
     [`${paper.style('bold', oneLine(leg.name))}  ${paper.style('dim', countsText(leg))}`],
     differenceLines(leg.differences, paper),
     leg.open.flatMap((end) => labelled(look.open.mark, oneLine(end), paper, 2, 2)),
-    ...[...groups(leg.changes)].map((changes) => groupLines(changes, paper)),
+    ...groups(leg.changes).map((changes) =>
+      groupLines(changes, changes.length === leg.changes.length, paper),
+    ),
   ]
   return blocks
     .filter((lines) => lines.length > 0)
@@ -58,30 +60,26 @@ function differenceLines(differences: readonly Difference[], paper: Paper): stri
   )
 }
 
-function groupLines(changes: readonly Change[], paper: Paper): string[] {
+/** @param all they are all the checks of the leg, which need no names then */
+function groupLines(changes: readonly Change[], all: boolean, paper: Paper): string[] {
   const [first] = changes
-  // What is as it was needs no names.
   if (first === undefined || (first.change === 'same' && first.effect === 'quiet')) return []
   const { mark, colour } = look[first.effect]
   const words = wordsFor(first.change, first.effect)
-  const title = `${paper.style(colour, mark)} ${paper.style('bold', `${count(changes.length, 'check')} ${words}`)}`
-  if (first.effect === 'quiet') {
-    const names = changes.map(({ check }) => oneLine(check)).map((name) => ({ plain: name, styled: name }))
-    return [`  ${title}`, ...flow('', 0, names, paper, 4)]
+  const title = `  ${paper.style(colour, mark)} ${paper.style('bold', `${count(changes.length, 'check')} ${words}`)}`
+  const named = (those: readonly Change[], style: (name: string) => string): string[] => {
+    if (all && those.length === changes.length) return []
+    const pieces = those
+      .map(({ check }) => oneLine(check))
+      .map((name) => ({ plain: name, styled: style(name) }))
+    return flow('', 0, pieces, paper, 4)
   }
+  if (first.effect === 'quiet') return [title, ...named(changes, (name) => name)]
   const byReason = Map.groupBy(changes, changeText)
   return [
-    `  ${title}`,
+    title,
     ...[...byReason].flatMap(([text, those]) => [
-      ...flow(
-        '',
-        0,
-        those
-          .map(({ check }) => oneLine(check))
-          .map((name) => ({ plain: name, styled: paper.style(colour, name) })),
-        paper,
-        4,
-      ),
+      ...named(those, (name) => paper.style(colour, name)),
       ...wrap(text, paper.columns - 6).map((line) => `      ${line}`),
     ]),
   ]
@@ -116,7 +114,7 @@ function summaryLines(gate: Gate, paper: Paper): string[] {
 
 /** Which run it was, and how it ended by itself. */
 export function sideText({ file, run, startedAt, tool, partial, filter, verdict }: Side): string {
-  const parts = [`${file}: run ${run}`, startedAt, `${tool.name} ${tool.version}`]
+  const parts = [`${file}: run ${run}`, timeOfDay(startedAt), `${tool.name} ${tool.version}`]
   if (partial) parts.push(`partial: ${filter ?? 'some checks only'}`)
   return oneLine(`${parts.join(', ')}: ${verdict}`)
 }

@@ -68,9 +68,12 @@ function refuseIncomparable(before: GateInput, after: GateInput, { anyOrder }: G
     legs.length === 0 ? 'no cluster' : listed(legs.map(({ cluster }) => shown(cluster.name)))
   const problems: string[] = []
   // A pipeline that compares a run with itself would be green for ever, and so would one with its runs swapped.
-  if (was.run.id === is.run.id && was.run.startedAt === is.run.startedAt)
-    problems.push(`${after.file}: run: it is the run of ${before.file}; compare two runs`)
-  else if (anyOrder !== true && Date.parse(is.run.startedAt) < Date.parse(was.run.startedAt)) {
+  const twins = is.legs.filter((leg) => was.legs.some((other) => isSameLeg(leg, is, other, was)))
+  if (twins.length > 0) {
+    problems.push(
+      `${after.file}: legs: ${named({ ...is, legs: twins })} is of the same run as in ${before.file}; compare two runs`,
+    )
+  } else if (anyOrder !== true && Date.parse(is.run.startedAt) < Date.parse(was.run.startedAt)) {
     problems.push(
       `${after.file}: run.startedAt: ${is.run.startedAt} is earlier than that of ${before.file}, ${was.run.startedAt}; the earlier run comes first, or add --any-order`,
     )
@@ -81,6 +84,11 @@ function refuseIncomparable(before: GateInput, after: GateInput, { anyOrder }: G
       `${after.file}: legs: it has ${named(is)}, and ${before.file} has ${named(was)}: no cluster in common`,
     )
   if (problems.length > 0) throw new UsageError(problems)
+}
+
+function isSameLeg(leg: Leg, run: Run, other: Leg, otherRun: Run): boolean {
+  const [one, two] = [(leg.origin ?? run).run, (other.origin ?? otherRun).run]
+  return leg.cluster.name === other.cluster.name && one.id === two.id && one.startedAt === two.startedAt
 }
 
 function sideOf({ run: { run, tool, verdict }, file }: GateInput): Side {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { hostileRun } from './hostile.testdata.ts'
+import { hostileMergedRun, hostileRun } from './hostile.testdata.ts'
 import { renderMarkdown } from './markdown.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from './run.testdata.ts'
 
@@ -53,7 +53,7 @@ test('hostile strings stay text', () => {
 
 test('whatever the strings: no HTML of theirs, and a table row has its cells', () => {
   fc.assert(
-    fc.property(hostileRun, (run) => {
+    fc.property(fc.oneof(hostileRun, hostileMergedRun), (run) => {
       const text = renderMarkdown(run)
       // oxlint-disable-next-line no-control-regex
       expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)

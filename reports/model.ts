@@ -224,9 +224,19 @@ export async function readRun(path: string): Promise<Run> {
     // The message may repeat a piece of the file.
     throw new UsageError(printable(`${path}: not a run.json: ${messageOf(error)}`))
   }
-  refuseOtherVersions(path, value)
+  return parseRun(path, value)
+}
+
+/**
+ * A run out of the value that a run.json holds.
+ *
+ * @param where as messages name it
+ * @throws {UsageError} like {@link readRun}
+ */
+export function parseRun(where: string, value: unknown): Run {
+  refuseOtherVersions(where, value)
   const parsed = runSchema.safeParse(value)
-  if (!parsed.success) throw new UsageError(problemsOf(path, parsed.error))
+  if (!parsed.success) throw new UsageError(problemsOf(where, parsed.error))
   return parsed.data
 }
 

@@ -1,5 +1,5 @@
 import type { Leg, Origin, Parallel, Phase, Run } from './model.ts'
-import { count, duration, oneLine } from './text.ts'
+import { count, duration, oneLine, timeOfDay } from './text.ts'
 
 /** The cluster of a leg in one line: what it is as far as that is known, else what was declared. */
 export function identityText({ cluster, identity }: Leg): string {
@@ -43,7 +43,7 @@ export function originText({ run, machine }: Origin): string {
   const { id, startedAt, partial, filter } = run
   const parts = [
     `run ${id}`,
-    startedAt,
+    timeOfDay(startedAt),
     ...(partial ? [`only ${filter ?? 'some checks'}`] : []),
     machine.os,
     count(machine.cpus, 'CPU'),

@@ -32,7 +32,13 @@ export function renderOverview(run: Run, options: RenderOptions): string {
       .flat()
       .join('\n'),
   )
-  return [...legs, ...matrixBlock(run, options), renderSummary(run, options)].join('\n\n')
+  const failed = run.legs.some(({ outcomes }) => outcomes.some(({ outcome }) => outcome === 'failed'))
+  const details =
+    failed && options.folder !== undefined
+      ? labelled('details', `cni-conformance report ${options.folder}`, paper, 2)
+      : []
+  const summary = [renderSummary(run, options), ...details].join('\n')
+  return [...legs, ...matrixBlock(run, options), summary].join('\n\n')
 }
 
 function matrixBlock({ legs }: Run, { stream, columns }: RenderOptions): string[] {

@@ -10,7 +10,7 @@ import { kernelFeatures, readKernelFeatures } from './kernel.ts'
 import type { KernelFeature, Presence } from './kernel.ts'
 
 /** What a node takes: a cluster of three takes about 1 GB in all, its control plane more than a worker. */
-const memoryPerNodeMiB = 350
+export const memoryPerNodeMiB = 350
 
 /** Left for the runner, Docker and the page cache. */
 const memoryReserveMiB = 1_024
@@ -67,7 +67,7 @@ export async function preflight(needs: PreflightNeeds, machine?: PreflightMachin
 }
 
 /** The present machine, as Docker sees it. */
-async function readMachine(): Promise<PreflightMachine> {
+export async function readMachine(): Promise<PreflightMachine> {
   const look = await lookAtDocker()
   if (look.state === 'answers' && !look.server.local) return remoteMachine(look.server)
   const rootDir = look.state === 'answers' ? look.server.rootDir : '/var/lib/docker'

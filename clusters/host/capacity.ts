@@ -1,0 +1,137 @@
+import { availableParallelism } from 'node:os'
+import { readMemory } from './facts.ts'
+import { inotifyShortages } from './inotify.ts'
+import { diskFailures, memoryFailures, memoryPerNodeMiB, readMachine } from './preflight.ts'
+import type { PreflightMachine } from './preflight.ts'
+
+/** A cluster that is to stand beside others. */
+export interface ClusterSize {
+  nodes: number
+}
+
+/** How many clusters may stand at once. */
+export interface Capacity {
+  jobs: number
+  /** Memory that the largest so many take. */
+  budgetMiB: number
+  /** Nodes of the largest so many. */
+  nodes: number
+  /** Why it is not more; undefined when it is all of them. */
+  limit: string | undefined
+}
+
+/** What {@link capacityFor} looks at. */
+export interface CapacityMachine extends PreflightMachine {
+  cpus: number
+}
+
+/** The process that runs a leg: Node.js with its exec streams 150 MB, kind and its docker clients the rest. */
+const runnerMiB = 300
+
+/**
+ * Clusters per processor. To create one is CPU-bound for half of its time and waits for the other half: three at once
+ * on two processors took 0.75 of the time of three in sequence.
+ */
+const clustersPerCpu = 1.5
+
+/** Memory of one cluster and the process that runs it. */
+export function memoryOf({ nodes }: ClusterSize): number {
+  return nodes * memoryPerNodeMiB + runnerMiB
+}
+
+/**
+ * How many of these clusters may stand at once. At least one: whether that one fits is for `preflight` to say.
+ *
+ * @param atMost what the user says; otherwise as many as the processors are good for
+ */
+export function capacityFor(
+  clusters: readonly ClusterSize[],
+  machine: CapacityMachine,
+  atMost?: number,
+): Capacity {
+  const largest = clusters.toSorted((a, b) => b.nodes - a.nodes)
+  const byCpu = Math.max(1, Math.floor(machine.cpus * clustersPerCpu))
+  const wanted = Math.min(clusters.length, atMost ?? byCpu)
+  let limit =
+    wanted === clusters.length
+      ? undefined
+      : atMost === undefined
+        ? `${machine.cpus} ${machine.cpus === 1 ? 'processor is' : 'processors are'} good for ${byCpu}`
+        : '--jobs says so'
+  let jobs = wanted
+  for (; jobs > 1; jobs--) {
+    const short = shortageFor(largest.slice(0, jobs), machine)
+    if (short === undefined) break
+    limit = short
+  }
+  const standing = largest.slice(0, jobs)
+  return {
+    jobs,
+    budgetMiB: sum(standing.map(memoryOf)),
+    nodes: sum(standing.map(({ nodes }) => nodes)),
+    limit,
+  }
+}
+
+/** The first thing that is too little for these clusters at once. */
+function shortageFor(clusters: readonly ClusterSize[], machine: CapacityMachine): string | undefined {
+  const nodes = sum(clusters.map((cluster) => cluster.nodes))
+  const runners = clusters.length * runnerMiB
+  const [short] = [
+    ...memoryFailures(nodes, machine.memoryAvailableMiB - runners),
+    ...diskFailures(nodes, machine.diskFreeMiB),
+  ]
+  if (short !== undefined) return `${short.what}: ${short.seen}`
+  if (machine.inotify === undefined || machine.root) return undefined
+  const [inotify] = inotifyShortages(machine.inotify, nodes, machine.inotify.inUse)
+  return inotify === undefined
+    ? undefined
+    : `${inotify.sysctl} is ${inotify.has}, ${inotify.needs} needed for ${nodes} nodes, and only root may raise it`
+}
+
+/** The machine as it is now. */
+export async function readCapacityMachine(): Promise<CapacityMachine> {
+  return { ...(await readMachine()), cpus: availableParallelism() }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
+
+/** How often the memory is looked at, in milliseconds; one look takes 0.1 ms. */
+const everyMs = 500
+
+/**
+ * Measures how much memory the machine loses at most from now on, whoever takes it: what the kernel says is available
+ * without swapping, which leaves out the page cache. On a machine with other work it is too much, never too little.
+ */
+export class MemoryMeter {
+  #least: number
+  readonly #start: number
+  readonly #timer: NodeJS.Timeout
+  #reading = Promise.resolve()
+
+  private constructor(availableMiB: number) {
+    this.#start = availableMiB
+    this.#least = availableMiB
+    this.#timer = setInterval(() => (this.#reading = this.#look()), everyMs)
+    this.#timer.unref()
+  }
+
+  static async start(): Promise<MemoryMeter> {
+    return new MemoryMeter((await readMemory()).memoryAvailableMiB)
+  }
+
+  /** Most memory taken so far, in MiB. */
+  get peakMiB(): number {
+    return this.#start - this.#least
+  }
+
+  async stop(): Promise<number> {
+    clearInterval(this.#timer)
+    await this.#reading
+    return this.peakMiB
+  }
+
+  async #look(): Promise<void> {
+    this.#least = Math.min(this.#least, (await readMemory()).memoryAvailableMiB)
+  }
+}
