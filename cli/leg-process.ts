@@ -30,9 +30,9 @@ export interface LegProcessOptions {
   /** Folder of the leg's own report. */
   folder: string
   /** Told each event of its journal, in order; all of them before the end. */
-  onEvent(event: RunEvent): void
+  onEvent: (event: RunEvent) => void
   /** Told how to send it a signal, once it runs. */
-  onStart(kill: (signal: NodeJS.Signals) => void): void
+  onStart: (kill: (signal: NodeJS.Signals) => void) => void
   /** Another program, for tests. */
   program?: string
 }

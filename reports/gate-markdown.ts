@@ -1,4 +1,4 @@
-import { wordsFor } from './gate.ts'
+import { wordsFor } from './gate-moves.ts'
 import type { Change, ComparedLeg, Effect, Gate } from './gate-model.ts'
 import { changeText, countsText, gateMeanings, latencyText, sideText } from './gate-text.ts'
 import { capped, inline, type Block } from './markdown.ts'

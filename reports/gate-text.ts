@@ -1,4 +1,4 @@
-import { wordsFor } from './gate.ts'
+import { wordsFor } from './gate-moves.ts'
 import type { Change, ComparedLeg, Difference, Effect, Gate, Side } from './gate-model.ts'
 import { flow, labelled, paperFor, type Paper } from './layout.ts'
 import type { RenderOptions } from './terminal.ts'
@@ -49,7 +49,7 @@ export function countsText({ changes, in: where }: ComparedLeg): string {
 }
 
 /** Changes of one kind and effect together, the worst first. */
-export function groups(changes: readonly Change[]): Change[][] {
+function groups(changes: readonly Change[]): Change[][] {
   return [...Map.groupBy(changes, ({ change, effect }) => wordsFor(change, effect) + effect).values()]
 }
 

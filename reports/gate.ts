@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/check.ts'
 import { UsageError, exitCodes } from '../helpers/errors.ts'
 import { shown } from '../helpers/shown.ts'
 import { latencyOf } from './detail.ts'
@@ -14,6 +14,7 @@ import {
   type Gate,
   type Side,
 } from './gate-model.ts'
+import { effectIn, moves, wordsFor } from './gate-moves.ts'
 import type { Leg, Run } from './model.ts'
 import { count, listed } from './text.ts'
 import { openEndsOf } from './verdict.ts'
@@ -129,76 +130,6 @@ function compareLegs(name: string, before: Run, after: Run, options: GateOptions
 const rankOf = ({ effect, change }: Change): number =>
   effects.indexOf(effect) * changeKinds.length + changeKinds.indexOf(change)
 
-/** The table of {@link changeKinds}. */
-const moves: Readonly<Record<OutcomeKind | 'absent', Readonly<Record<OutcomeKind | 'absent', ChangeKind>>>> =
-  {
-    passed: {
-      passed: 'same',
-      failed: 'regressed',
-      expected: 'excused',
-      unsupported: 'newly-unsupported',
-      'not-run': 'lost',
-      absent: 'lost',
-    },
-    expected: {
-      passed: 'fixed',
-      failed: 'regressed',
-      expected: 'same',
-      unsupported: 'newly-unsupported',
-      'not-run': 'lost',
-      absent: 'lost',
-    },
-    failed: {
-      passed: 'fixed',
-      failed: 'same',
-      expected: 'excused',
-      unsupported: 'newly-unsupported',
-      'not-run': 'lost',
-      absent: 'lost',
-    },
-    unsupported: {
-      passed: 'newly-supported',
-      failed: 'new-failure',
-      expected: 'excused',
-      unsupported: 'same',
-      'not-run': 'undecided',
-      absent: 'dropped',
-    },
-    'not-run': {
-      passed: 'new',
-      failed: 'new-failure',
-      expected: 'new',
-      unsupported: 'new',
-      'not-run': 'same',
-      absent: 'dropped',
-    },
-    absent: {
-      passed: 'new',
-      failed: 'new-failure',
-      expected: 'new',
-      unsupported: 'new',
-      'not-run': 'undecided',
-      absent: 'same',
-    },
-  }
-
-/** What each change does; `lost` and `same` depend on the outcome. */
-const effectOf: Readonly<Record<ChangeKind, Effect>> = {
-  regressed: 'red',
-  'new-failure': 'red',
-  lost: 'red',
-  'newly-unsupported': 'red',
-  slower: 'red',
-  undecided: 'open',
-  excused: 'loud',
-  weakened: 'loud',
-  dropped: 'loud',
-  fixed: 'quiet',
-  'newly-supported': 'quiet',
-  new: 'quiet',
-  same: 'quiet',
-}
-
 /** What became of one check; at least one of the two is there. */
 function changeOf(
   was: Outcome | undefined,
@@ -226,14 +157,6 @@ function changeOf(
     ...(reason === undefined ? {} : { reason }),
     ...(latency === undefined ? {} : { latency }),
   }
-}
-
-function effectIn(change: ChangeKind, is: Outcome | undefined, whenAbsent: Effect): Effect {
-  // A check that did not run says nothing about the network; one that is no longer asked is a loss for good.
-  if (change === 'lost') return is === undefined ? whenAbsent : 'open'
-  if (change === 'same' && is?.outcome === 'failed') return 'loud'
-  if (change === 'same' && is?.outcome === 'not-run') return 'open'
-  return effectOf[change]
 }
 
 /** How a check that still passes asks less than it did. */
@@ -292,11 +215,4 @@ function sentenceOf({ name, changes }: ComparedLeg, effect: Effect): string[] {
   if (here.size === 0) return []
   const parts = [...here].map(([kind, those]) => `${those.length} ${wordsFor(kind, effect)}`)
   return [`${listed(parts)} on ${name}`]
-}
-
-/** A kind of change in words. */
-export function wordsFor(kind: ChangeKind, effect: Effect): string {
-  if (kind === 'same')
-    return effect === 'loud' ? 'still failing' : effect === 'open' ? 'still not run' : 'same'
-  return kind === 'new-failure' ? 'newly failing' : kind.replace('-', ' ')
 }

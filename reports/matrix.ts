@@ -37,7 +37,7 @@ function cellOf(outcomes: readonly Outcome[] = []): MatrixCell | undefined {
 }
 
 /** One check on every leg. */
-export interface CheckRow {
+interface CheckRow {
   check: string
   outcomes: (OutcomeKind | undefined)[]
 }
@@ -46,7 +46,7 @@ export interface CheckRow {
  * The checks that failed, deviated or did not run on some leg, on all of them. A leg on which nothing ran has one
  * reason for all, so it makes no rows.
  */
-export function troubledChecks(legs: readonly Leg[]): CheckRow[] {
+function troubledChecks(legs: readonly Leg[]): CheckRow[] {
   const troubled = new Set<string>()
   for (const { outcomes } of legs) {
     if (outcomes.every(({ outcome }) => outcome === 'not-run')) continue

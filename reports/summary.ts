@@ -55,8 +55,9 @@ export function originText({ run, machine }: Origin): string {
 
 /** Memory and legs at once of a matrix: what was planned, and what it came to. */
 export function parallelText({ jobs, budgetMiB, peakMiB }: Parallel): string {
-  const peak = peakMiB === undefined ? 'not measured' : `${mebibytes(peakMiB)} at most`
-  return `${peak}, ${mebibytes(budgetMiB)} planned for ${count(jobs, 'leg')} at once`
+  const planned = `${mebibytes(budgetMiB)} planned for ${count(jobs, 'leg')} at once`
+  if (peakMiB === undefined) return `not measured, ${planned}`
+  return `${mebibytes(peakMiB)} at most, ${peakMiB > budgetMiB ? 'above the ' : ''}${planned}`
 }
 
 /** `4,050 MiB`. */

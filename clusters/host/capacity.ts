@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { readMemory } from './facts.ts'
 import { inotifyShortages } from './inotify.ts'
-import { diskFailures, memoryFailures, memoryPerNodeMiB, readMachine } from './preflight.ts'
+import { diskFailures, memoryPerNodeMiB, memoryReserveMiB, readMachine } from './preflight.ts'
 import type { PreflightMachine } from './preflight.ts'
 
 /** A cluster that is to stand beside others. */
@@ -74,19 +74,21 @@ export function capacityFor(
 }
 
 /** The first thing that is too little for these clusters at once. */
-function shortageFor(clusters: readonly ClusterSize[], machine: CapacityMachine): string | undefined {
+function shortageFor(
+  clusters: readonly ClusterSize[],
+  { memoryAvailableMiB, diskFreeMiB, inotify, root }: CapacityMachine,
+): string | undefined {
   const nodes = sum(clusters.map((cluster) => cluster.nodes))
-  const runners = clusters.length * runnerMiB
-  const [short] = [
-    ...memoryFailures(nodes, machine.memoryAvailableMiB - runners),
-    ...diskFailures(nodes, machine.diskFreeMiB),
-  ]
-  if (short !== undefined) return `${short.what}: ${short.seen}`
-  if (machine.inotify === undefined || machine.root) return undefined
-  const [inotify] = inotifyShortages(machine.inotify, nodes, machine.inotify.inUse)
-  return inotify === undefined
+  const needed = sum(clusters.map(memoryOf)) + memoryReserveMiB
+  if (memoryAvailableMiB < needed)
+    return `memory: ${memoryAvailableMiB} MiB available, ${needed} MiB needed for ${clusters.length}`
+  const [disk] = diskFailures(nodes, diskFreeMiB)
+  if (disk !== undefined) return `disk: ${disk.seen}`
+  if (inotify === undefined || root) return undefined
+  const [shortage] = inotifyShortages(inotify, nodes, inotify.inUse)
+  return shortage === undefined
     ? undefined
-    : `${inotify.sysctl} is ${inotify.has}, ${inotify.needs} needed for ${nodes} nodes, and only root may raise it`
+    : `${shortage.sysctl}: ${shortage.has}, ${shortage.needs} needed for ${nodes} nodes, and only root may raise it`
 }
 
 /** The machine as it is now. */
@@ -112,7 +114,7 @@ export class MemoryMeter {
   private constructor(availableMiB: number) {
     this.#start = availableMiB
     this.#least = availableMiB
-    this.#timer = setInterval(() => (this.#reading = this.#look()), everyMs)
+    this.#timer = setInterval(() => void (this.#reading = this.#look()), everyMs)
     this.#timer.unref()
   }
 

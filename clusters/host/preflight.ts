@@ -13,7 +13,7 @@ import type { KernelFeature, Presence } from './kernel.ts'
 export const memoryPerNodeMiB = 350
 
 /** Left for the runner, Docker and the page cache. */
-const memoryReserveMiB = 1_024
+export const memoryReserveMiB = 1_024
 
 /** What a node writes: unpacked images, etcd, logs; the node image itself is there already. */
 const diskPerNodeMiB = 1_024
