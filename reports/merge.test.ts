@@ -168,6 +168,7 @@ test('three legs on one page: each, the matrix, what is not green, the summary',
                 - DNS above it passes
 
     cilium  Kubernetes v1.37.0 · cilium v0.28.9 · kube-proxy iptables · ipv4
+
     ! set-up failed in phase cni
       what      waited 300 s (budget cniReadyMs) for DaemonSet kube-flannel/kube-flannel-ds to be ready
                 on 3 nodes

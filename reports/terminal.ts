@@ -27,11 +27,13 @@ export function renderRun(run: Run, options: RenderOptions): string {
 /** A run of several legs on one page: what each is and why it is not green, the matrix, the summary. */
 export function renderOverview(run: Run, options: RenderOptions): string {
   const paper = paperFor(options.stream, options.columns)
-  const legs = run.legs.map((leg) =>
-    [header(leg, paper), originLines(leg, paper), diagnosisLines(leg, paper), setupFailureLines(leg, paper)]
-      .flat()
-      .join('\n'),
-  )
+  const legs = run.legs.map((leg) => {
+    const what = [...header(leg, paper), ...originLines(leg, paper), ...diagnosisLines(leg, paper)]
+    return [what, setupFailureLines(leg, paper)]
+      .filter((lines) => lines.length > 0)
+      .map((lines) => lines.join('\n'))
+      .join('\n\n')
+  })
   const failed = run.legs.some(({ outcomes }) => outcomes.some(({ outcome }) => outcome === 'failed'))
   const details =
     failed && options.folder !== undefined
