@@ -8,7 +8,7 @@ import { runFromEvents } from '../reports/journal-reader.ts'
 import { openJournal, type Journal } from '../reports/journal.ts'
 import { runStarted } from '../reports/run.testdata.ts'
 import { LegFollower } from './leg-follower.ts'
-import { runLegProcess, type LegEnd } from './leg-process.ts'
+import { runLegProcess, type LegEnd, type RunningLeg } from './leg-process.ts'
 
 const program = fileURLToPath(new URL('testing/leg.ts', import.meta.url))
 
@@ -17,11 +17,7 @@ interface Matrix {
   folder: string
   /** What the progress line of each leg said. */
   said: Record<string, string[]>
-  leg: (
-    how: string,
-    name: string,
-    onStart?: (kill: (signal: NodeJS.Signals) => void) => void,
-  ) => Promise<LegEnd>
+  leg: (how: string, name: string, onStart?: (running: RunningLeg) => void) => Promise<LegEnd>
 }
 
 async function matrixOf(...names: string[]): Promise<Matrix> {
@@ -94,7 +90,7 @@ test.each([
 test('a signal to one leg is no abort of the others', async () => {
   const { journal, leg } = await matrixOf('flannel', 'calico')
   const green = leg('green', 'flannel')
-  const ended = await leg('waits', 'calico', (kill) => setTimeout(() => kill('SIGTERM'), 1_500))
+  const ended = await leg('waits', 'calico', ({ kill }) => setTimeout(() => kill('SIGTERM'), 1_500))
   await green
   expect(ended.how).toBe('ended with exit code 143')
   expect(journal.run().legs.map(({ abortedBy }) => abortedBy)).toEqual([undefined, 'SIGTERM'])

@@ -25,14 +25,21 @@ export interface LegEnd {
   printed: string
 }
 
+/** The process of a leg while it runs. */
+export interface RunningLeg {
+  /** Undefined when it did not start. */
+  pid: number | undefined
+  kill: (signal: NodeJS.Signals) => void
+}
+
 /** What {@link runLegProcess} is told. */
 export interface LegProcessOptions {
   /** Folder of the leg's own report. */
   folder: string
   /** Told each event of its journal, in order; all of them before the end. */
   onEvent: (event: RunEvent) => void
-  /** Told how to send it a signal, once it runs. */
-  onStart: (kill: (signal: NodeJS.Signals) => void) => void
+  /** Told of the process, once it runs. */
+  onStart: (running: RunningLeg) => void
   /** Another program, for tests. */
   program?: string
 }
@@ -68,7 +75,7 @@ async function follow(
   })
   const ended = endOf(child)
   try {
-    onStart((signal) => child.kill(signal))
+    onStart({ pid: child.pid, kill: (signal) => void child.kill(signal) })
     let how: string | undefined
     while (how === undefined) {
       how = await Promise.race([ended, sleep(everyMs).then(() => undefined)])

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { LoadedDefinition } from '../clusters/definition.ts'
-import { MemoryMeter, capacityFor, readCapacityMachine } from '../clusters/host/capacity.ts'
+import { capacityFor, readCapacityMachine } from '../clusters/host/capacity.ts'
 import { ensureDocker } from '../clusters/host/docker.ts'
+import { MemoryMeter } from '../clusters/host/memory-meter.ts'
 import { preflight } from '../clusters/host/preflight.ts'
 import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { sweep } from '../clusters/sweep.ts'
@@ -17,7 +18,7 @@ import { renderOverview } from '../reports/terminal.ts'
 import { verdictOf } from '../reports/verdict.ts'
 import { renderJson, writeReports } from '../reports/write.ts'
 import { LegFollower } from './leg-follower.ts'
-import { runLegProcess } from './leg-process.ts'
+import { runLegProcess, type RunningLeg } from './leg-process.ts'
 import type { MatrixOptions } from './options.ts'
 import { newRunFolder, shownFolder } from './run-folder.ts'
 import { failureOf, openRunJournal, readMachine } from './run-log.ts'
@@ -48,9 +49,6 @@ export async function matrixCommand(options: MatrixOptions): Promise<number> {
   }
 }
 
-/** What ends a running leg. */
-type Kill = (signal: NodeJS.Signals) => void
-
 /** A leg that is not green ends its step of the progress as failed. */
 class NotGreen extends Error {}
 
@@ -61,7 +59,7 @@ class MatrixRun {
   readonly #progress: Progress
   readonly #journal: Journal
   readonly #abort = new AbortController()
-  readonly #running = new Set<Kill>()
+  readonly #running = new Set<RunningLeg>()
 
   constructor(options: MatrixOptions, folder: string, progress: Progress, journal: Journal) {
     this.#options = options
@@ -167,24 +165,26 @@ class MatrixRun {
       return true
     })
     if (fits === undefined) return
-    const meter = await MemoryMeter.start()
+    const meter = new MemoryMeter(() => [...this.#running].flatMap(({ pid }) => pid ?? []))
     this.#journal.emit({ type: 'parallel', parallel: { jobs, budgetMiB } })
     const limited = pLimit(jobs)
     await Promise.all(clusters.map((cluster) => limited(() => this.#runLeg(cluster))))
-    this.#journal.emit({ type: 'parallel', parallel: { jobs, budgetMiB, peakMiB: await meter.stop() } })
+    const peakMiB = await meter.stop()
+    if (peakMiB !== undefined)
+      this.#journal.emit({ type: 'parallel', parallel: { jobs, budgetMiB, peakMiB } })
   }
 
   async #runLeg({ definition: { name }, file }: LoadedDefinition): Promise<void> {
     if (this.#abort.signal.aborted) return
     const folder = join(this.#folder, name)
     const argv = ['test', file, `--report-dir=${folder}`, ...this.#options.legFlags]
-    let kill: Kill | undefined
+    let running: RunningLeg | undefined
     const work = this.#progress.step(name, async (step) => {
       const follower = new LegFollower(name, this.#journal, (now) => step.update(now))
       const end = await runLegProcess(argv, {
         folder,
         onEvent: (event) => follower.take(event),
-        onStart: (send) => this.#running.add((kill = send)),
+        onStart: (started) => this.#running.add((running = started)),
       })
       follower.processEnded(end, shownFolder(folder))
       if (this.#verdictOf(name).exitCode !== exitCodes.passed) throw new NotGreen()
@@ -192,7 +192,7 @@ class MatrixRun {
     await work.catch((error: unknown) => {
       if (!(error instanceof NotGreen)) throw error
     })
-    if (kill !== undefined) this.#running.delete(kill)
+    if (running !== undefined) this.#running.delete(running)
     this.#progress.note(`  ${this.#verdictOf(name).text}`)
     this.#report()
   }
@@ -211,7 +211,7 @@ class MatrixRun {
   #listenForSignals(): () => void {
     const onSignal = (signal: 'SIGINT' | 'SIGTERM'): void => {
       const again = this.#abort.signal.aborted
-      for (const kill of this.#running) kill(signal)
+      for (const { kill } of this.#running) kill(signal)
       if (again) process.exit(signal === 'SIGINT' ? exitCodes.sigint : exitCodes.sigterm)
       this.#progress.note(
         `${signal}: writing the report and deleting the clusters; once more leaves that to the reapers`,

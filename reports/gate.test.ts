@@ -144,20 +144,20 @@ test('slower counts only when it is asked for, above the factor and above the no
     )
   const exit = (before: number, after: number, options: GateOptions): number =>
     gateOf(taking(before), later(taking(after)), options).verdict.exitCode
-  expect(exit(1, 100, {})).toBe(0)
-  expect(exit(1, 100, { maxSlowdown: 2 })).toBe(1)
+  expect(exit(1, 1_000, {})).toBe(0)
+  expect(exit(1, 1_000, { maxSlowdown: 2 })).toBe(1)
   expect(exit(1, 1 + noiseFloorMs, { maxSlowdown: 2 })).toBe(0)
-  expect(exit(50, 99, { maxSlowdown: 2 })).toBe(0)
-  expect(exit(50, 101, { maxSlowdown: 2 })).toBe(1)
-  expect(exit(0, 100, { maxSlowdown: 2 })).toBe(1)
-  const gate = gateOf(taking(10), later(taking(40)), { maxSlowdown: 2 })
+  expect(exit(500, 999, { maxSlowdown: 2 })).toBe(0)
+  expect(exit(500, 1_001, { maxSlowdown: 2 })).toBe(1)
+  expect(exit(0, 1_000, { maxSlowdown: 2 })).toBe(1)
+  const gate = gateOf(taking(100), later(taking(400)), { maxSlowdown: 2 })
   expect(changeOfOne(gate)).toMatchObject({
     change: 'slower',
     effect: 'red',
-    latency: { beforeMs: 10, afterMs: 40 },
+    latency: { beforeMs: 100, afterMs: 400 },
   })
   expect(text(gate)).toContain(
-    'passed → passed (10 ms → 40 ms): median 4.0 times of what it was, 2 times is allowed',
+    'passed → passed (100 ms → 400 ms): median 4.0 times of what it was, 2 times is allowed',
   )
 })
 

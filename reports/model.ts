@@ -149,7 +149,7 @@ export const parallelSchema = z.object({
   jobs: z.int().positive(),
   /** Memory that so many legs may take, computed before the first one began. */
   budgetMiB: z.number().nonnegative(),
-  /** Most memory that the machine has lost since then, whoever took it; absent where none was measured. */
+  /** Most memory that the legs took at one time, nodes and processes; absent where it could not be measured. */
   peakMiB: z.number().nonnegative().optional(),
 })
 export type Parallel = z.infer<typeof parallelSchema>

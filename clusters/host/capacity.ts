@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { readMemory } from './facts.ts'
 import { inotifyShortages } from './inotify.ts'
 import { diskFailures, memoryPerNodeMiB, memoryReserveMiB, readMachine } from './preflight.ts'
 import type { PreflightMachine } from './preflight.ts'
@@ -97,43 +96,3 @@ export async function readCapacityMachine(): Promise<CapacityMachine> {
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
-
-/** How often the memory is looked at, in milliseconds; one look takes 0.1 ms. */
-const everyMs = 500
-
-/**
- * Measures how much memory the machine loses at most from now on, whoever takes it: what the kernel says is available
- * without swapping, which leaves out the page cache. On a machine with other work it is too much, never too little.
- */
-export class MemoryMeter {
-  #least: number
-  readonly #start: number
-  readonly #timer: NodeJS.Timeout
-  #reading = Promise.resolve()
-
-  private constructor(availableMiB: number) {
-    this.#start = availableMiB
-    this.#least = availableMiB
-    this.#timer = setInterval(() => void (this.#reading = this.#look()), everyMs)
-    this.#timer.unref()
-  }
-
-  static async start(): Promise<MemoryMeter> {
-    return new MemoryMeter((await readMemory()).memoryAvailableMiB)
-  }
-
-  /** Most memory taken so far, in MiB. */
-  get peakMiB(): number {
-    return this.#start - this.#least
-  }
-
-  async stop(): Promise<number> {
-    clearInterval(this.#timer)
-    await this.#reading
-    return this.peakMiB
-  }
-
-  async #look(): Promise<void> {
-    this.#least = Math.min(this.#least, (await readMemory()).memoryAvailableMiB)
-  }
-}

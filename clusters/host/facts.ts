@@ -123,7 +123,7 @@ async function readOs(): Promise<HostFacts['os']> {
   }
 }
 
-export async function readMemory(): Promise<{ memoryTotalMiB: number; memoryAvailableMiB: number }> {
+async function readMemory(): Promise<{ memoryTotalMiB: number; memoryAvailableMiB: number }> {
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec((await readText('/proc/meminfo')) ?? '')?.[1]
   return {
     memoryTotalMiB: Math.floor(totalmem() / 2 ** 20),
