@@ -13,7 +13,7 @@ const lab: CapacityMachine = {
 const three = Array.from({ length: 3 }, () => ({ nodes: 3 }))
 
 test('three clusters of three nodes on two processors stand at once', () => {
-  expect(capacityFor(three, lab)).toEqual({ jobs: 3, budgetMiB: 4_050, nodes: 9, limit: undefined })
+  expect(capacityFor(three, lab)).toEqual({ jobs: 3, budgetMiB: 5_250, nodes: 9, limit: undefined })
 })
 
 test('what there is too little of decides, and is named', () => {
@@ -24,13 +24,13 @@ test('what there is too little of decides, and is named', () => {
   expect(limitOf({ cpus: 1 })).toEqual([1, '1 processor is good for 1'])
   expect(limitOf({}, 2)).toEqual([2, '--jobs says so'])
   expect(limitOf({ cpus: 1 }, 3)).toEqual([3, undefined])
-  expect(limitOf({ memoryAvailableMiB: 4_000 })).toEqual([
+  expect(limitOf({ memoryAvailableMiB: 5_000 })).toEqual([
     2,
-    'memory: 4000 MiB available, 5074 MiB needed for 3',
+    'memory: 5000 MiB available, 6274 MiB needed for 3',
   ])
   expect(limitOf({ memoryAvailableMiB: 100 }, 3)).toEqual([
     1,
-    'memory: 100 MiB available, 3724 MiB needed for 2',
+    'memory: 100 MiB available, 4524 MiB needed for 2',
   ])
   expect(limitOf({ diskFreeMiB: 9_000 })).toEqual([2, 'disk: 9000 MiB free, 11264 MiB needed for 9 nodes'])
   expect(limitOf({ root: false })).toEqual([

@@ -10,7 +10,7 @@ import { kernelFeatures, readKernelFeatures } from './kernel.ts'
 import type { KernelFeature, Presence } from './kernel.ts'
 
 /** What a node takes: a cluster of three takes about 1 GB in all, its control plane more than a worker. */
-export const memoryPerNodeMiB = 350
+const memoryPerNodeMiB = 350
 
 /** Left for the runner, Docker and the page cache. */
 export const memoryReserveMiB = 1_024
