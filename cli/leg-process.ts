@@ -55,12 +55,17 @@ export async function runLegProcess(argv: readonly string[], options: LegProcess
   const { folder } = options
   try {
     await mkdir(folder, { recursive: true })
-    // Of an earlier run into the same folder: it must not be taken for this one.
-    for (const old of ['events.jsonl', 'run.json']) await rm(join(folder, old), { force: true })
+    await forgetReports(folder)
     return await follow(argv, options)
   } catch (error) {
     return { how: 'could not be followed', printed: messageOf(error) }
   }
+}
+
+/** Removes the reports of an earlier run from the folder of a leg: they must not be taken for those of this one. */
+export async function forgetReports(folder: string): Promise<void> {
+  const names = ['events.jsonl', 'run.json', 'junit.xml', 'summary.md', 'report.html', outputFile]
+  for (const name of names) await rm(join(folder, name), { force: true })
 }
 
 async function follow(

@@ -18,7 +18,7 @@ import { renderOverview } from '../reports/terminal.ts'
 import { verdictOf } from '../reports/verdict.ts'
 import { renderJson, writeReports } from '../reports/write.ts'
 import { LegFollower } from './leg-follower.ts'
-import { runLegProcess, type RunningLeg } from './leg-process.ts'
+import { forgetReports, runLegProcess, type RunningLeg } from './leg-process.ts'
 import type { MatrixOptions } from './options.ts'
 import { newRunFolder, shownFolder } from './run-folder.ts'
 import { failureOf, openRunJournal, readMachine } from './run-log.ts'
@@ -71,6 +71,9 @@ class MatrixRun {
   async toTheEnd(): Promise<Run> {
     const unlisten = this.#listenForSignals()
     try {
+      // Also of legs that will not come to their start.
+      for (const { definition } of this.#options.clusters)
+        await forgetReports(join(this.#folder, definition.name))
       await this.#progress.step('sweep what dead runs left', () => sweep())
       const shim = await this.#trying(this.#options.clusters, 'host', () => this.#prepareHost())
       if (shim !== undefined) await this.#runLegs(await this.#prepareImages(shim.path))
