@@ -17,7 +17,8 @@ interface Matrix {
   folder: string
   /** What the progress line of each leg said. */
   said: Record<string, string[]>
-  leg: (how: string, name: string, onStart?: (running: RunningLeg) => void) => Promise<LegEnd>
+  /** Runs a leg, and sends it SIGTERM in a phase. */
+  leg: (how: string, name: string, endIn?: string) => Promise<LegEnd>
 }
 
 async function matrixOf(...names: string[]): Promise<Matrix> {
@@ -29,14 +30,18 @@ async function matrixOf(...names: string[]): Promise<Matrix> {
     journal,
     folder,
     said,
-    leg: async (how, name, onStart = () => undefined) => {
+    leg: async (how, name, endIn) => {
       const lines: string[] = (said[name] = [])
-      const follower = new LegFollower(name, journal, (text) => lines.push(text))
+      let running: RunningLeg | undefined
+      const follower = new LegFollower(name, journal, (text) => {
+        lines.push(text)
+        if (text === endIn) running?.kill('SIGTERM')
+      })
       const own = join(folder, name)
       const end = await runLegProcess([how, name, own], {
         folder: own,
         onEvent: (event) => follower.take(event),
-        onStart,
+        onStart: (started) => (running = started),
         program,
       })
       follower.processEnded(end, own)
@@ -90,7 +95,7 @@ test.each([
 test('a signal to one leg is no abort of the others', async () => {
   const { journal, leg } = await matrixOf('flannel', 'calico')
   const green = leg('green', 'flannel')
-  const ended = await leg('waits', 'calico', ({ kill }) => setTimeout(() => kill('SIGTERM'), 1_500))
+  const ended = await leg('waits', 'calico', 'create')
   await green
   expect(ended.how).toBe('ended with exit code 143')
   expect(journal.run().legs.map(({ abortedBy }) => abortedBy)).toEqual([undefined, 'SIGTERM'])
