@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { knownClusters } from '../clusters/definition.ts'
 import { checks } from '../suites/catalogue.ts'
 import { brokenDefinitions } from '../clusters/testdata/broken.ts'
 import { validLines } from '../clusters/testdata/edit.ts'
@@ -32,6 +33,7 @@ async function cli(...argv: string[]): Promise<Ended> {
 }
 
 const topics = [...new Set(checks.map(({ id }) => id.replace(/\/.*$/, '/**')))]
+const clusters = (await knownClusters()).join(', ')
 const flannel = fileURLToPath(new URL('../clusters/flannel.yaml', import.meta.url))
 
 let folder = ''
@@ -71,6 +73,34 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
   [
     ['report', 'run.json', '--format', 'xml'],
     '--format: expected text or json or junit or markdown or html, got "xml"',
+  ],
+  [
+    ['matrix', 'flanel', './none.yaml', '--jobs', '0', '--level=all', '--keep'],
+    'unknown option "--keep=always"; known are --jobs, --check, --level, --report-dir, --timeout, --images, --registry-mirror, --version, --no-install, --quiet, --output',
+    '--jobs: expected a number from 1 to 99, got "0"',
+    'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
+    './none.yaml: no such file',
+    '--level: expected core or extended, got "all"',
+  ],
+  [['matrix', 'flannel', 'flannel'], `${flannel}: given twice`],
+  [
+    ['matrix', 'flannel', ''],
+    `unknown cluster ""; known are ${clusters} A file needs its path, such as ./mine.yaml`,
+  ],
+  [['report', 'a', 'b'], 'unexpected argument "b"; `report merge` takes several'],
+  [
+    ['report', 'merge', '--report-dir', 'file'],
+    'report merge: which runs? Give each run.json or its folder',
+    '--report-dir: "file" is a file, expected a folder',
+  ],
+  [['gate', 'old'], "missing required argument 'after'"],
+  [
+    ['gate', 'old', 'new', 'newer', '--max-slowdown', '0.5', '--format', 'junit'],
+    'unexpected argument "newer"',
+    '--format: expected text or json or markdown, got "junit"',
+    '--max-slowdown: expected how many times longer, 1 or more, such as 2, got "0.5"',
+    "old: ENOENT: no such file or directory, stat 'old'",
+    "new: ENOENT: no such file or directory, stat 'new'",
   ],
   [['images', 'sve', './archive'], 'images: expected save, got "sve"'],
   [['validate', './none.yaml', './none.yml'], './none.yaml: no such file', './none.yml: no such file'],
@@ -143,7 +173,7 @@ test('what the product knows but does not take is refused by name, before anythi
 })
 
 test('help comes from every command, examples first', async () => {
-  const commands = ['test', 'list', 'validate', 'doctor', 'clean', 'images', 'report']
+  const commands = ['test', 'matrix', 'list', 'validate', 'doctor', 'clean', 'images', 'report', 'gate']
   const helps = await Promise.all([cli('--help'), ...commands.map((command) => cli(command, '--help'))])
   for (const { exitCode, stdout, stderr } of helps) {
     expect(stdout).toMatch(/^Examples:\n {2}cni-conformance \S+/)

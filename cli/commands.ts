@@ -1,6 +1,9 @@
 import type { Command } from 'commander'
+import { shown } from '../helpers/shown.ts'
 import { defineCommand } from './command.ts'
 import type { AddCommand } from './command.ts'
+import type { GateFlags } from './gate.ts'
+import type { MatrixFlags } from './matrix-options.ts'
 import type { TestFlags } from './test-options.ts'
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
@@ -39,6 +42,32 @@ const test = defineCommand<TestFlags>({
     const options = await readTestOptions(operands, flags, globals, problems)
     const { testCommand } = await import('./test.ts')
     return testCommand(options)
+  },
+})
+
+const matrix = defineCommand<MatrixFlags>({
+  usage: 'matrix [clusters...]',
+  summary: 'Run the checks on several clusters, as many at once as this machine carries, into one report.',
+  examples: [
+    ['cni-conformance matrix', 'the CNIs side by side: flannel, calico, cilium'],
+    ['cni-conformance matrix cilium ./mine.yaml --jobs 1', 'others, one after the other'],
+    ["cni-conformance matrix --check 'dns/**' -o json >run.json", 'some of the checks; for programs'],
+  ],
+  operands: 50,
+  flags: (command) => {
+    command
+      .option('--jobs <number>', 'most legs at once (default: as many as processors and memory are good for)')
+      .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
+      .option('--level <level>', 'run the checks of one level: core or extended')
+      .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
+      .option('--timeout <duration>', 'end each leg after so long, such as 10m')
+    imageFlags(command)
+  },
+  async work({ operands, flags, globals, problems }) {
+    const { readMatrixOptions } = await import('./matrix-options.ts')
+    const options = await readMatrixOptions(operands, flags, globals, problems)
+    const { matrixCommand } = await import('./matrix.ts')
+    return matrixCommand(options)
   },
 })
 
@@ -119,27 +148,75 @@ const images = defineCommand<Pick<TestFlags, 'images' | 'registryMirror'>>({
 })
 
 const report = defineCommand<{ format?: string; reportDir?: string }>({
-  usage: 'report <run>',
-  summary: 'Render an old run again, from its run.json.',
+  usage: 'report <run> [runs...]',
+  summary: 'Render an old run again from its run.json, or merge several: `report merge`.',
   examples: [
     ['cni-conformance report reports/runs/latest', 'as it was on the terminal'],
     ['cni-conformance report run.json --format markdown', 'for the summary of a CI job'],
     ['cni-conformance report run.json --format html >report.html', 'the page, one file that loads nothing'],
+    ['cni-conformance report merge a/run.json b/run.json --report-dir all', 'one report of several machines'],
   ],
-  operands: 1,
+  operands: 1_000,
   flags: (command) => {
     command
       .option('--format <format>', 'text, json, junit, markdown or html (default: what --output says)')
       .option('--report-dir <dir>', 'write every format into this folder')
   },
-  async work({ operands: [run = ''], flags, globals, problems }) {
+  async work({ operands: [run = '', ...runs], flags, globals, problems }) {
     const known = ['text', 'json', 'junit', 'markdown', 'html'] as const
     const format = problems.oneOf('--format', flags.format, known) ?? globals.output
+    if (run === 'merge') {
+      const { mergeCommand } = await import('./merge.ts')
+      return mergeCommand(runs, { format, reportDir: flags.reportDir }, problems)
+    }
+    for (const extra of runs)
+      problems.add(`unexpected argument ${shown(extra)}; \`report merge\` takes several`)
     problems.throwIfAny()
     const { reportCommand } = await import('./report.ts')
     return reportCommand({ ...globals, run, format, reportDir: flags.reportDir })
   },
 })
 
+const gate = defineCommand<GateFlags>({
+  usage: 'gate <before> <after>',
+  summary: 'Compare two runs check by check, from their reports, and fail on a regression.',
+  examples: [
+    ['cni-conformance gate old/run.json new/run.json', 'before and after an upgrade'],
+    ['cni-conformance gate old new --max-slowdown 3', 'a check that got three times slower fails it, too'],
+    ['cni-conformance gate old new --format markdown', 'for the summary of a CI job'],
+  ],
+  operands: 2,
+  flags: (command) => {
+    command
+      .option(
+        '--max-slowdown <factor>',
+        'how many times longer a check may take; without it nothing is too slow',
+      )
+      .option('--any-order', 'the second run may be the earlier one')
+      .option('--format <format>', 'text, json or markdown (default: what --output says)')
+      .addHelpText('after', gateHelp)
+  },
+  async work({ operands, flags, globals, problems }) {
+    const { gateCommand } = await import('./gate.ts')
+    return gateCommand(operands, flags, globals.output, problems)
+  },
+})
+
+const gateHelp = `
+Red are checks that regressed, fail newly, are no longer there, or became unsupported. A check that failed before and
+still does is named, but it is no regression.
+Exit codes: 0 no regression, 1 regression, 2 the reports cannot be compared, 3 inconclusive: a run is partial, was cut
+short, or did not come to a verdict on every check.`
+
 /** Every command, in the order of the help. */
-export const commands: readonly AddCommand[] = [test, list, validate, doctor, clean, images, report]
+export const commands: readonly AddCommand[] = [
+  test,
+  matrix,
+  list,
+  validate,
+  doctor,
+  clean,
+  images,
+  report,
+  gate,
+]

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { SetupError, UsageError, exitCodes, messageOf } from '../helpers/errors.ts'
 import { exampleText } from './command.ts'
 import { commands } from './commands.ts'
+import { readTool } from './tool.ts'
 
 /**
  * Runs one command line.
@@ -37,7 +37,7 @@ function createProgram(): Command {
   ])
   return new Command('cni-conformance')
     .description('Conformance tests for Kubernetes pod networking, on real clusters.')
-    .version(version(), '--version')
+    .version(readTool().version, '--version')
     .option('--no-install', 'never install anything on this machine; say what to run instead')
     .option('-q, --quiet', 'no progress')
     .option('-o, --output <format>', 'text or json on standard output', 'text')
@@ -51,11 +51,6 @@ function createProgram(): Command {
 const exitCodeText = `
 Exit codes: 0 all required checks passed, 1 a check failed, 2 usage or configuration, 3 inconclusive: no verdict
 about the network (set-up, transport, nothing ran), 130 and 143 ended by a signal.`
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
 
 /** Says what went wrong on standard error, in the user's terms, and picks the exit code. */
 function complain(error: unknown): number {

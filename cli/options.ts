@@ -30,6 +30,14 @@ export interface TestOptions extends GlobalOptions {
   hold: boolean
 }
 
+/** What `matrix` is told, validated. */
+export interface MatrixOptions extends TestOptions {
+  /** Most legs at once that the user wants. */
+  jobs: number | undefined
+  /** The flags of `test` that each leg is run with. */
+  legFlags: readonly string[]
+}
+
 export interface ValidateOptions extends GlobalOptions {
   /** Paths, or names of clusters that come with the product; none means all of those. */
   files: readonly string[]

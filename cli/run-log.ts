@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LoadedDefinition } from '../clusters/definition.ts'
 import { lookAtDocker } from '../clusters/host/docker-look.ts'
@@ -18,6 +17,7 @@ import type {
   SetupFailure,
 } from '../reports/model.ts'
 import type { TestOptions } from './options.ts'
+import { readTool } from './tool.ts'
 
 /** Where a leg writes what it does and finds: into the journal for reports, and on the terminal while it lasts. */
 export interface LegLog {
@@ -45,7 +45,7 @@ export async function openRunJournal(runId: string, folder: string, options: Tes
   journal.emit({
     type: 'run-started',
     schemaVersion: 1,
-    tool: await readTool(),
+    tool: readTool(),
     run: {
       id: runId,
       startedAt: new Date().toISOString(),
@@ -86,7 +86,8 @@ export function legLog(journal: Journal, leg: string, progress: Progress): LegLo
   }
 }
 
-function failureOf(error: unknown, phase: string): SetupFailure {
+/** A failed set-up as the reports tell it. */
+export function failureOf(error: unknown, phase: string): SetupFailure {
   if (error instanceof SetupError) {
     const { what, seen, next } = error
     return { phase, what, next, ...(seen === undefined ? {} : { seen }) }
@@ -107,12 +108,6 @@ export async function readMachine(): Promise<Machine> {
     node: facts.node,
     ...(docker.state === 'answers' ? { dockerVersion: docker.server.version } : {}),
   }
-}
-
-async function readTool(): Promise<{ name: string; version: string }> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
-  const { name, version } = JSON.parse(text) as { name: string; version: string }
-  return { name, version }
 }
 
 function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: readonly Check[]): Cluster {

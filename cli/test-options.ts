@@ -34,8 +34,9 @@ export async function readTestOptions(
   flags: TestFlags,
   globals: GlobalOptions,
   problems: Problems,
+  byDefault?: readonly string[],
 ): Promise<TestOptions> {
-  const clusters = await readClusters(names, problems)
+  const clusters = await readClusters(names, problems, byDefault)
   const checks = await selectChecks(flags, problems)
   const images = await readImages(flags, problems)
   const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout)
@@ -60,12 +61,13 @@ export async function readTestOptions(
   return options
 }
 
-/** Definitions by name or path; the default cluster when none is named. */
+/** Definitions by name or path; the default ones when none is named. */
 export async function readClusters(
   names: readonly string[],
   problems: Problems,
+  byDefault: readonly string[] = [defaultCluster],
 ): Promise<LoadedDefinition[]> {
-  const wanted = names.length > 0 ? names : [defaultCluster]
+  const wanted = names.length > 0 ? names : byDefault
   const loaded = (await problems.collect(() => loadDefinitions(wanted))) ?? []
   for (const problem of refusalProblems(loaded)) problems.add(problem)
   return loaded

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, rm, symlink } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { fileURLToPath } from 'node:url'
 import type { LoadedDefinition } from '../clusters/definition.ts'
 import { sweep } from '../clusters/sweep.ts'
 import { exitCodes, messageOf } from '../helpers/errors.ts'
@@ -13,9 +12,8 @@ import { renderRun } from '../reports/terminal.ts'
 import { renderJson, writeReports } from '../reports/write.ts'
 import { runLeg, type TakeDown } from './leg.ts'
 import type { TestOptions } from './options.ts'
+import { newRunFolder, shownFolder } from './run-folder.ts'
 import { legLog, openRunJournal, readMachine } from './run-log.ts'
-
-const runsFolder = fileURLToPath(new URL('../reports/runs', import.meta.url))
 
 /** `test`: each leg from nothing to nothing, one after the other. Returns the exit code. */
 export async function testCommand(options: TestOptions): Promise<number> {
@@ -30,23 +28,13 @@ export async function testCommand(options: TestOptions): Promise<number> {
     process.stdout.write(
       options.output === 'json'
         ? renderJson(run)
-        : `${renderRun(run, { stream: process.stdout, folder: shown(folder) })}\n`,
+        : `${renderRun(run, { stream: process.stdout, folder: shownFolder(folder) })}\n`,
     )
     return run.verdict.exitCode
   } finally {
     progress.close()
     journal.close()
   }
-}
-
-/** A folder named by time, so that they sort, with `latest` pointing at it. */
-async function newRunFolder(runId: string): Promise<string> {
-  const name = `${new Date().toISOString().replaceAll(/[:.]/g, '-').slice(0, 19)}-${runId}`
-  await mkdir(join(runsFolder, name), { recursive: true })
-  const latest = join(runsFolder, 'latest')
-  await rm(latest, { force: true })
-  await symlink(name, latest)
-  return join(runsFolder, name)
 }
 
 /** One run: its legs, what ends it early, and the reports that are written whatever happens. */
@@ -160,11 +148,18 @@ class TestRun {
       )
       this.#abortBy(signal)
     }
+    // A leg of a matrix ends with the matrix, however that ends; until then the channel to it keeps nobody waiting.
+    const onOrphaned = (): void => {
+      if (!this.#abort.signal.aborted) onSignal('SIGTERM')
+    }
     process.on('SIGINT', onSignal)
     process.on('SIGTERM', onSignal)
+    process.on('disconnect', onOrphaned)
+    process.channel?.unref()
     return () => {
       process.off('SIGINT', onSignal)
       process.off('SIGTERM', onSignal)
+      process.off('disconnect', onOrphaned)
     }
   }
 
@@ -193,17 +188,12 @@ class TestRun {
   }
 }
 
-async function ask(question: string): Promise<boolean> {
+/** Asks the user on the terminal. */
+export async function ask(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
   } finally {
     lines.close()
   }
-}
-
-/** The folder as a user would type it. */
-function shown(folder: string): string {
-  const path = relative(process.cwd(), folder)
-  return dirname(path).startsWith('..') ? folder : path
 }

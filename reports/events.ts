@@ -5,6 +5,7 @@ import {
   clusterSchema,
   identitySchema,
   machineSchema,
+  parallelSchema,
   phaseSchema,
   plannedCheckSchema,
   provenanceSchema,
@@ -48,11 +49,13 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.object({ at, type: z.literal('setup-failed'), leg, failure: setupFailureSchema }),
   /** The checks of the leg are done. A leg without this when the run is aborted was cut short. */
   z.object({ at, type: z.literal('leg-ended'), leg }),
-  z.object({ at, type: z.literal('aborted'), by: abortSchema }),
+  /** Of the whole run, or of one leg of a matrix, whose legs are processes of their own. */
+  z.object({ at, type: z.literal('aborted'), leg: leg.optional(), by: abortSchema }),
+  z.object({ at, type: z.literal('parallel'), parallel: parallelSchema }),
   z.object({ at, type: z.literal('run-ended') }),
 ])
 export type RunEvent = z.infer<typeof eventSchema>
 
-type WithoutTime<Event> = Event extends unknown ? Omit<Event, 'at'> : never
-/** An event before its time is put on it. */
+type WithoutTime<Event> = Event extends unknown ? Omit<Event, 'at'> & { at?: string } : never
+/** An event before its time is put on it; one that has a time comes from another journal. */
 export type NewEvent = WithoutTime<RunEvent>

@@ -8,6 +8,7 @@ import {
   type Identity,
   type Leg,
   type Machine,
+  type Parallel,
   type Phase,
   type PlannedCheck,
   type Provenance,
@@ -16,8 +17,6 @@ import {
 } from './model.ts'
 import { oneLine } from './text.ts'
 import { verdictOf } from './verdict.ts'
-
-type Started = Extract<RunEvent, { type: 'run-started' }>
 
 /** A leg while its events come in. */
 interface OpenLeg {
@@ -45,25 +44,28 @@ export function foldEvents(events: readonly RunEvent[]): Run {
   if (first?.type !== 'run-started') throw new Error('a journal begins with run-started')
   const legs = new Map(first.legs.map(({ cluster, planned }) => [cluster.name, openLeg(cluster, planned)]))
   let machine: Machine = first.machine
+  let parallel: Parallel | undefined
   for (const event of rest) {
     if (event.type === 'machine') machine = event.machine
-    else if (event.type === 'aborted') cutShort([...legs.values()], event.by)
+    else if (event.type === 'parallel') parallel = event.parallel
+    else if (event.type === 'aborted') cutShort(abortedLegs(legs, event.leg), event.by)
     else if ('leg' in event) applyToLeg(legs.get(event.leg), event)
   }
   const endedAt = events.at(-1)?.at ?? first.at
   const closed = [...legs.values()].map((leg) => closeLeg(leg, endedAt))
-  return runOf(first, machine, closed, endedAt)
-}
-
-function runOf(started: Started, machine: Machine, legs: Leg[], endedAt: string): Run {
   return {
     schemaVersion,
-    tool: started.tool,
-    run: { ...started.run, endedAt },
-    legs,
+    tool: first.tool,
+    run: { ...first.run, endedAt },
+    legs: closed,
     machine,
-    verdict: verdictOf(legs),
+    ...(parallel === undefined ? {} : { parallel }),
+    verdict: verdictOf(closed),
   }
+}
+
+function abortedLegs(legs: ReadonlyMap<string, OpenLeg>, name: string | undefined): OpenLeg[] {
+  return name === undefined ? [...legs.values()] : [legs.get(name)].filter((leg) => leg !== undefined)
 }
 
 function openLeg(cluster: Cluster, planned: PlannedCheck[]): OpenLeg {

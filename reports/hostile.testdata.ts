@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { levelSchema, outcomeKindSchema, rungs, verdictSchema, type Outcome } from '../helpers/check.ts'
 import type { NewEvent } from './events.ts'
 import { foldEvents } from './fold.ts'
+import { mergeRuns } from './merge.ts'
 import { abortSchema, type Run } from './model.ts'
 import { clusterNamed, machine, timeAt, timed } from './run.testdata.ts'
 
@@ -24,6 +25,11 @@ const hostileText: fc.Arbitrary<string> = fc
         '\ud800',
         '\ufffe',
         '\u202e',
+        '\u200f',
+        '\u2066',
+        '</style>',
+        '=1+cmd|A1',
+        '@SUM(A1)',
         '\r\n',
         '| a | b |',
         '```\n',
@@ -145,3 +151,11 @@ export const hostileRun: fc.Arbitrary<Run> = fc
     ]
     return foldEvents(timed(events))
   })
+
+/** A merged run whose every string is hostile, those about where its legs come from, too. */
+export const hostileMergedRun: fc.Arbitrary<Run> = fc
+  .tuple(hostileRun, hostileText, hostileText)
+  .filter(([{ legs }]) => legs.length > 0)
+  .map(([run, os, folder]) =>
+    mergeRuns([{ run: { ...run, machine: { ...machine, os } }, file: 'hostile.json', folder }], 'merged'),
+  )

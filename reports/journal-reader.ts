@@ -26,7 +26,7 @@ export async function runFromEvents(path: string): Promise<Run> {
   return foldEvents(events)
 }
 
-function parseLine(line: string, where: string): RunEvent {
+export function parseLine(line: string, where: string): RunEvent {
   if (!isJson(line)) throw new UsageError(`${where}: not a line of JSON`)
   const value: unknown = JSON.parse(line)
   if ((value as { type?: unknown } | null)?.type === 'run-started') refuseOtherVersions(where, value)

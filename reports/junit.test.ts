@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { expect, test } from 'vitest'
-import { hostileRun } from './hostile.testdata.ts'
+import { hostileMergedRun, hostileRun } from './hostile.testdata.ts'
 import { renderJunit } from './junit.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from './run.testdata.ts'
 
@@ -98,7 +98,7 @@ test('a run without legs is an error, not an empty success', () => {
 
 test('whatever the strings: well-formed, counts add up, red exactly when the exit code is not 0', () => {
   fc.assert(
-    fc.property(hostileRun, (run) => {
+    fc.property(fc.oneof(hostileRun, hostileMergedRun), (run) => {
       const xml = renderJunit(run)
       // oxlint-disable-next-line no-control-regex
       expect(xml).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]/)

@@ -2,7 +2,7 @@ import XMLBuilder from 'fast-xml-builder'
 import type { Outcome } from '../helpers/check.ts'
 import { detailTextIn } from './detail.ts'
 import type { Leg, Run } from './model.ts'
-import { runMillis } from './summary.ts'
+import { originText, runMillis } from './summary.ts'
 import { oneLine } from './text.ts'
 import { openEndsOf } from './verdict.ts'
 
@@ -80,7 +80,7 @@ function suiteOf(leg: Leg, run: Run): Suite {
   return withCounts(cases, {
     '@_name': name,
     '@_time': seconds(ms),
-    '@_timestamp': leg.phases[0]?.startedAt ?? run.run.startedAt,
+    '@_timestamp': leg.phases[0]?.startedAt ?? (leg.origin ?? run).run.startedAt,
     properties: { property: propertiesOf(leg, run) },
   })
 }
@@ -105,8 +105,9 @@ function totalsOf(suites: readonly Suite[]): Counts {
   }
 }
 
-function propertiesOf({ cluster, identity, provenance }: Leg, { run, machine }: Run): Property[] {
+function propertiesOf({ cluster, identity, provenance, origin }: Leg, whole: Run): Property[] {
   const { definition } = cluster
+  const { run, machine } = origin ?? whole
   const values: Record<string, string | undefined> = {
     cni: identity.cni?.name ?? definition.cni.name,
     'cni.version': identity.cni?.version ?? definition.cni.version,
@@ -117,6 +118,7 @@ function propertiesOf({ cluster, identity, provenance }: Leg, { run, machine }: 
     kernel: identity.kernel ?? machine.kernel,
     features: definition.features.join(' '),
     providers: [...new Set(provenance.map(({ provider }) => provider))].join(' '),
+    machine: origin === undefined ? undefined : originText(origin),
     run: run.id,
     filter: run.partial ? (run.filter ?? 'yes') : undefined,
   }

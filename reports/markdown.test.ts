@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { hostileRun } from './hostile.testdata.ts'
+import { hostileMergedRun, hostileRun } from './hostile.testdata.ts'
 import { renderMarkdown } from './markdown.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from './run.testdata.ts'
 
@@ -53,14 +53,20 @@ test('hostile strings stay text', () => {
 
 test('whatever the strings: no HTML of theirs, and a table row has its cells', () => {
   fc.assert(
-    fc.property(hostileRun, (run) => {
+    fc.property(fc.oneof(hostileRun, hostileMergedRun), (run) => {
       const text = renderMarkdown(run)
       // oxlint-disable-next-line no-control-regex
       expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
       const outside = withoutFences(text)
       expect(outside.replaceAll(/<\/?(details|summary)>/g, '')).not.toContain('<')
-      for (const line of outside.split('\n').filter((each) => each.startsWith('|')))
-        expect(line.match(/\|/g)).toHaveLength(5)
+      const cells = run.legs.length + 2
+      const tables = outside.split(/\n(?!\|)/).map((part) => part.split('\n').slice(1))
+      for (const table of tables.filter(({ length }) => length > 0)) {
+        const counts = new Set(table.map((line) => line.match(/\|/g)?.length ?? 0))
+        expect(counts.size).toBe(1)
+        // Three columns of reasons, or one for each leg of a matrix: the same for five pipes.
+        expect([5, cells]).toContain([...counts][0])
+      }
     }),
     { numRuns: 300 },
   )

@@ -1,8 +1,9 @@
 import type { Outcome } from '../helpers/check.ts'
 import { detailTextIn, latencyOf, marks, resentOf } from './detail.ts'
 import { ladderOf, rungNames } from './ladder.ts'
+import { matrixRows, type MatrixCell } from './matrix.ts'
 import type { Leg, Run } from './model.ts'
-import { identityText, phaseText, runMillis } from './summary.ts'
+import { identityText, originText, parallelText, phaseText, timeText } from './summary.ts'
 import { clip, count, duration, oneLine, plain } from './text.ts'
 import { countsOf, exitCodeMeanings } from './verdict.ts'
 
@@ -13,21 +14,26 @@ const limitBytes = 900 * 1024
 export function renderMarkdown(run: Run): string {
   const overviews = run.legs.flatMap((leg) => [() => legHead(leg), ...tableBlocks(leg.outcomes)])
   const details = run.legs.flatMap(detailBlocks)
-  return capped([() => verdictBlock(run), ...overviews, ...details])
+  const matrix = run.legs.length < 2 ? [] : [() => matrixBlock(run.legs)]
+  return capped([() => verdictBlock(run), ...matrix, ...overviews, ...details])
 }
 
 /** A piece of the text that is whole or not there; made when its turn comes. */
-type Block = () => string
+export type Block = () => string
 
-/** Blocks as long as they fit; the last line says how many do not. */
-function capped(blocks: readonly Block[]): string {
+/**
+ * Blocks as long as they fit; the last line says how many do not.
+ *
+ * @param whole where all of them are
+ */
+export function capped(blocks: readonly Block[], whole = 'run.json and junit.xml'): string {
   let text = ''
   let bytes = 0
   for (const [index, make] of blocks.entries()) {
     const block = make()
     bytes += Buffer.byteLength(block)
     if (bytes > limitBytes - 200)
-      return `${text}\n**${count(blocks.length - index, 'more part')} did not fit: see run.json and junit.xml.**\n`
+      return `${text}\n**${count(blocks.length - index, 'more part')} did not fit: see ${whole}.**\n`
     text += block
   }
   return text
@@ -40,16 +46,33 @@ function verdictBlock(run: Run): string {
   const counted = Object.entries(counts).filter(([, number]) => number > 0)
   const facts = [
     ...counted.map(([kind, number]) => `${number} ${kind}`),
-    duration(runMillis(run)),
+    timeText(run),
+    ...(run.parallel === undefined ? [] : [`memory ${parallelText(run.parallel)}`]),
     `exit code ${exitCode} (${exitCodeMeanings[exitCode]})`,
     ...(run.run.partial ? [`partial: ${inline(run.run.filter ?? 'some checks only')}`] : []),
   ]
   return `## ${symbol} ${inline(text)}\n\n${facts.join(' · ')}\n`
 }
 
+/** Ways x legs, one symbol and how many passed in each cell. */
+function matrixBlock(legs: readonly Leg[]): string {
+  const rows = matrixRows(legs).map(({ way, cells }) => [inline(way), ...cells.map(cellText)])
+  if (rows.length === 0) return ''
+  const head = ['', ...legs.map(({ cluster }) => inline(cluster.name))]
+  return ['', head, head.map(() => '---'), ...rows]
+    .map((cells) => (typeof cells === 'string' ? cells : `| ${cells.join(' | ')} |`))
+    .concat('')
+    .join('\n')
+}
+
+function cellText(cell: MatrixCell | undefined): string {
+  return cell === undefined ? '' : `${emoji[cell.kind]} ${cell.passed}/${cell.total}`
+}
+
 function legHead(leg: Leg): string {
   const ladder = ladderOf(leg.outcomes).filter(({ state }) => state !== 'absent')
   const lines = [`\n### ${inline(leg.cluster.name)}`, '', inline(identityText(leg))]
+  if (leg.origin !== undefined) lines.push('', `From ${inline(originText(leg.origin))}`)
   if (leg.outcomes.some(({ outcome }) => outcome !== 'not-run')) {
     const rungs = ladder.map(
       ({ rung, passed, failed, other, state }) =>
@@ -119,7 +142,7 @@ function detailBlocks(leg: Leg): Block[] {
  * Text from outside within a line of Markdown: nothing in it is markup, ends a table cell, becomes HTML or calls a
  * user by `@name`. Entities and not backslashes, because a backslash does nothing inside HTML such as a summary.
  */
-function inline(text: string): string {
+export function inline(text: string): string {
   const escaped = oneLine(text).replaceAll(
     /[&<|`*_~[\]\\#$]/g,
     (character) => `&#${character.codePointAt(0)};`,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { levelSchema, outcomeSchema, rungs } from '../helpers/check.ts'
 import { UsageError, messageOf } from '../helpers/errors.ts'
+import { printable } from '../helpers/shown.ts'
 
 /**
  * run.json: everything that was found, and all that any report is made from. Fields that a reader does not know are
@@ -116,20 +117,6 @@ const diagnosisSchema = z.object({
 })
 export type Diagnosis = z.infer<typeof diagnosisSchema>
 
-const legSchema = z.object({
-  cluster: clusterSchema,
-  identity: identitySchema,
-  provenance: z.array(provenanceSchema),
-  phases: z.array(phaseSchema),
-  readiness: readinessSchema.optional(),
-  setupFailure: setupFailureSchema.optional(),
-  outcomes: z.array(outcomeSchema),
-  diagnosis: diagnosisSchema.optional(),
-  abortedBy: abortSchema.optional(),
-})
-/** One cluster of a run. */
-export type Leg = z.infer<typeof legSchema>
-
 /** The machine that the run was started on. */
 export const machineSchema = z.object({
   os: z.string(),
@@ -156,6 +143,43 @@ export const runInfoSchema = z.object({
   filter: z.string().optional(),
 })
 
+/** What the legs of a matrix were given side by side, and what they took. */
+export const parallelSchema = z.object({
+  /** Legs at once, at most. */
+  jobs: z.int().positive(),
+  /** Memory that so many legs may take, computed before the first one began. */
+  budgetMiB: z.number().nonnegative(),
+  /** Most memory that the legs took at one time, nodes and processes; absent where it could not be measured. */
+  peakMiB: z.number().nonnegative().optional(),
+})
+export type Parallel = z.infer<typeof parallelSchema>
+
+/** The run that a leg of a merged run comes from: what the merged run, which has one of each, cannot say for it. */
+const originSchema = z.object({
+  run: runInfoSchema.extend({ endedAt: time }),
+  machine: machineSchema,
+  /** Of the matrix that it comes from, if it does. */
+  parallel: parallelSchema.optional(),
+  /** Folder of its own reports, relative to those of the merged run. */
+  folder: z.string(),
+})
+export type Origin = z.infer<typeof originSchema>
+
+const legSchema = z.object({
+  cluster: clusterSchema,
+  identity: identitySchema,
+  provenance: z.array(provenanceSchema),
+  phases: z.array(phaseSchema),
+  readiness: readinessSchema.optional(),
+  setupFailure: setupFailureSchema.optional(),
+  outcomes: z.array(outcomeSchema),
+  diagnosis: diagnosisSchema.optional(),
+  abortedBy: abortSchema.optional(),
+  origin: originSchema.optional(),
+})
+/** One cluster of a run. */
+export type Leg = z.infer<typeof legSchema>
+
 const runVerdictSchema = z.object({
   /** Exit code of the command, see helpers/errors.ts. */
   exitCode: z.union([z.literal(0), z.literal(1), z.literal(3), z.literal(130), z.literal(143)]),
@@ -169,7 +193,9 @@ const runSchema = z.object({
   tool: toolSchema,
   run: runInfoSchema.extend({ endedAt: time }),
   legs: z.array(legSchema),
+  /** Of a merged run: the machine of its first leg; each leg has its own in `origin`. */
   machine: machineSchema,
+  parallel: parallelSchema.optional(),
   verdict: runVerdictSchema,
 })
 /** Content of run.json. */
@@ -195,11 +221,22 @@ export async function readRun(path: string): Promise<Run> {
   try {
     value = JSON.parse(await readFile(path, 'utf8'))
   } catch (error) {
-    throw new UsageError(`${path}: not a run.json: ${messageOf(error)}`)
+    // The message may repeat a piece of the file.
+    throw new UsageError(printable(`${path}: not a run.json: ${messageOf(error)}`))
   }
-  refuseOtherVersions(path, value)
+  return parseRun(path, value)
+}
+
+/**
+ * A run out of the value that a run.json holds.
+ *
+ * @param where as messages name it
+ * @throws {UsageError} like {@link readRun}
+ */
+export function parseRun(where: string, value: unknown): Run {
+  refuseOtherVersions(where, value)
   const parsed = runSchema.safeParse(value)
-  if (!parsed.success) throw new UsageError(problemsOf(path, parsed.error))
+  if (!parsed.success) throw new UsageError(problemsOf(where, parsed.error))
   return parsed.data
 }
 
@@ -214,9 +251,16 @@ export function refuseOtherVersions(where: string, value: unknown): void {
   )
 }
 
+/** Problems of one file that are told. */
+const maxProblems = 50
+
 /** The problems of a value in a file, one line each: `file: path: message`. */
 export function problemsOf(where: string, error: z.ZodError): string[] {
-  return error.issues.map(({ path, message }) =>
-    path.length === 0 ? `${where}: ${message}` : `${where}: ${z.core.toDotPath(path)}: ${message}`,
-  )
+  const lines = error.issues.slice(0, maxProblems).map(({ path, message }) => {
+    const at = path.length === 0 ? '' : `${z.core.toDotPath(path)}: `
+    // Names of unknown fields come from the file.
+    return printable(`${where}: ${at}${message}`)
+  })
+  const rest = error.issues.length - lines.length
+  return rest === 0 ? lines : [...lines, `${where}: and ${rest} more`]
 }

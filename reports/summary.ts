@@ -1,5 +1,5 @@
-import type { Leg, Phase, Run } from './model.ts'
-import { count, duration, oneLine } from './text.ts'
+import type { Leg, Origin, Parallel, Phase, Run } from './model.ts'
+import { count, duration, oneLine, timeOfDay } from './text.ts'
 
 /** The cluster of a leg in one line: what it is as far as that is known, else what was declared. */
 export function identityText({ cluster, identity }: Leg): string {
@@ -30,4 +30,37 @@ export function phaseText({ name, ok, ms }: Phase): string {
 /** From the start of a run to its end, in milliseconds. */
 export function runMillis({ run }: Run): number {
   return Math.max(0, Date.parse(run.endedAt) - Date.parse(run.startedAt))
+}
+
+/** How long a run took; of a merged one, whose legs may have run on different days, what that means. */
+export function timeText(run: Run): string {
+  const merged = run.legs.some(({ origin }) => origin !== undefined)
+  return `${duration(runMillis(run))}${merged ? ' from the first start to the last end' : ''}`
+}
+
+/** Run, time and machine that a leg of a merged run comes from. */
+export function originText({ run, machine }: Origin): string {
+  const { id, startedAt, partial, filter } = run
+  const parts = [
+    `run ${id}`,
+    timeOfDay(startedAt),
+    ...(partial ? [`only ${filter ?? 'some checks'}`] : []),
+    machine.os,
+    count(machine.cpus, 'CPU'),
+    `${(machine.memoryMiB / 1024).toFixed(0)} GiB`,
+    ...(machine.dockerVersion === undefined ? [] : [`Docker ${machine.dockerVersion}`]),
+  ]
+  return oneLine(parts.join(' · '))
+}
+
+/** Memory and legs at once of a matrix: what was planned, and what it came to. */
+export function parallelText({ jobs, budgetMiB, peakMiB }: Parallel): string {
+  const planned = `${mebibytes(budgetMiB)} planned for ${count(jobs, 'leg')} at once`
+  if (peakMiB === undefined) return `not measured, ${planned}`
+  return `${mebibytes(peakMiB)} at most, ${peakMiB > budgetMiB ? 'above the ' : ''}${planned}`
+}
+
+/** `4,050 MiB`. */
+export function mebibytes(amount: number): string {
+  return `${Math.round(amount).toLocaleString('en-US')} MiB`
 }

@@ -2,8 +2,9 @@ import type { Outcome } from '../helpers/check.ts'
 import { detailsIn, latencyOf, marks, resentOf, splitId, type Detail } from './detail.ts'
 import { ladderOf, rungNames, type LadderRung } from './ladder.ts'
 import { colours, flow, labelled, mark, paperFor, type Paper, type Piece } from './layout.ts'
+import { matrixLines } from './matrix.ts'
 import type { Diagnosis, Leg, Run } from './model.ts'
-import { identityText, phaseText, runMillis } from './summary.ts'
+import { identityText, originText, parallelText, phaseText, timeText } from './summary.ts'
 import { count, duration, glued, oneLine, wrap } from './text.ts'
 import { countsOf, exitCodeMeanings } from './verdict.ts'
 
@@ -17,10 +18,34 @@ export interface RenderOptions {
   folder?: string
 }
 
-/** A whole run, for a person: each leg, then the summary. No line end after the last line. */
+/** A whole run, for a person: each leg, the matrix of several, the summary. No line end after the last line. */
 export function renderRun(run: Run, options: RenderOptions): string {
-  const legs = run.legs.map((leg) => `${renderLeg(leg, options)}\n\n`)
-  return `${legs.join('')}${renderSummary(run, options)}`
+  const legs = run.legs.map((leg) => renderLeg(leg, options))
+  return [...legs, ...matrixBlock(run, options), renderSummary(run, options)].join('\n\n')
+}
+
+/** A run of several legs on one page: what each is and why it is not green, the matrix, the summary. */
+export function renderOverview(run: Run, options: RenderOptions): string {
+  const paper = paperFor(options.stream, options.columns)
+  const legs = run.legs.map((leg) => {
+    const what = [...header(leg, paper), ...originLines(leg, paper), ...diagnosisLines(leg, paper)]
+    return [what, setupFailureLines(leg, paper)]
+      .filter((lines) => lines.length > 0)
+      .map((lines) => lines.join('\n'))
+      .join('\n\n')
+  })
+  const failed = run.legs.some(({ outcomes }) => outcomes.some(({ outcome }) => outcome === 'failed'))
+  const details =
+    failed && options.folder !== undefined
+      ? labelled('details', `cni-conformance report ${options.folder}`, paper, 2)
+      : []
+  const summary = [renderSummary(run, options), ...details].join('\n')
+  return [...legs, ...matrixBlock(run, options), summary].join('\n\n')
+}
+
+function matrixBlock({ legs }: Run, { stream, columns }: RenderOptions): string[] {
+  const lines = legs.length < 2 ? [] : matrixLines(legs, paperFor(stream, columns))
+  return lines.length === 0 ? [] : [lines.join('\n')]
 }
 
 /** One leg: who it was, the ladder and the likely layer, the checks by topic, the details of what did not pass. */
@@ -29,7 +54,7 @@ export function renderLeg(leg: Leg, options: RenderOptions): string {
   const details = detailsIn(leg.outcomes, options.folder)
   const nothingRan = leg.outcomes.every(({ outcome }) => outcome === 'not-run')
   const blocks = [
-    header(leg, paper),
+    [...header(leg, paper), ...originLines(leg, paper)],
     ...(nothingRan
       ? []
       : [ladderLines(leg, paper), diagnosisLines(leg, paper), topicLines(leg.outcomes, paper)]),
@@ -56,16 +81,19 @@ export function renderSummary(run: Run, options: RenderOptions): string {
   return [
     ...lines.map((line) => paper.style('bold', paper.style(colour, line))),
     // Again: the details may have scrolled the ladder away.
-    ...run.legs.flatMap(({ diagnosis }) =>
-      diagnosis === undefined ? [] : labelled('likely', likelyText(diagnosis), paper, 2),
-    ),
+    ...run.legs.flatMap(({ cluster, diagnosis }) => {
+      if (diagnosis === undefined) return []
+      const where = run.legs.length < 2 ? '' : `on ${oneLine(cluster.name)}, `
+      return labelled('likely', `${where}${likelyText(diagnosis)}`, paper, 2)
+    }),
     ...labelled(
       'checks',
       some.map(([kind, number]) => `${number} ${kind === 'not-run' ? 'not run' : kind}`).join(', '),
       paper,
       2,
     ),
-    ...labelled('time', duration(runMillis(run)), paper, 2),
+    ...labelled('time', timeText(run), paper, 2),
+    ...(run.parallel === undefined ? [] : labelled('memory', parallelText(run.parallel), paper, 2)),
     ...labelled('exit code', `${exitCode}, ${exitCodeMeanings[exitCode]}`, paper, 2),
     ...(run.run.partial
       ? labelled('partial', `only ${oneLine(run.run.filter ?? 'some checks')}`, paper, 2)
@@ -84,6 +112,11 @@ function header(leg: Leg, paper: Paper): string[] {
       ? `${paper.style('bold', name)}  ${paper.style('dim', line)}`
       : ' '.repeat(name.length + 2) + paper.style('dim', line),
   )
+}
+
+/** Of a leg of a merged run: where it comes from. */
+function originLines({ origin }: Leg, paper: Paper): string[] {
+  return origin === undefined ? [] : labelled('from', originText(origin), paper, 2)
 }
 
 function ladderLines(leg: Leg, paper: Paper): string[] {

@@ -13,7 +13,7 @@ import type { KernelFeature, Presence } from './kernel.ts'
 const memoryPerNodeMiB = 350
 
 /** Left for the runner, Docker and the page cache. */
-const memoryReserveMiB = 1_024
+export const memoryReserveMiB = 1_024
 
 /** What a node writes: unpacked images, etcd, logs; the node image itself is there already. */
 const diskPerNodeMiB = 1_024
@@ -67,7 +67,7 @@ export async function preflight(needs: PreflightNeeds, machine?: PreflightMachin
 }
 
 /** The present machine, as Docker sees it. */
-async function readMachine(): Promise<PreflightMachine> {
+export async function readMachine(): Promise<PreflightMachine> {
   const look = await lookAtDocker()
   if (look.state === 'answers' && !look.server.local) return remoteMachine(look.server)
   const rootDir = look.state === 'answers' ? look.server.rootDir : '/var/lib/docker'

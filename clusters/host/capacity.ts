@@ -1,0 +1,104 @@
+import { availableParallelism } from 'node:os'
+import { inotifyShortages } from './inotify.ts'
+import { diskFailures, memoryReserveMiB, readMachine } from './preflight.ts'
+import type { PreflightMachine } from './preflight.ts'
+
+/** A cluster that is to stand beside others. */
+export interface ClusterSize {
+  nodes: number
+}
+
+/** How many clusters may stand at once. */
+export interface Capacity {
+  jobs: number
+  /** Memory that the largest so many take. */
+  budgetMiB: number
+  /** Nodes of the largest so many. */
+  nodes: number
+  /** Why it is not more; undefined when it is all of them. */
+  limit: string | undefined
+}
+
+/** What {@link capacityFor} looks at. */
+export interface CapacityMachine extends PreflightMachine {
+  cpus: number
+}
+
+/**
+ * What a node takes at most, which is while it is made; a cluster that runs takes a quarter less. Measured over whole
+ * runs, so that a budget made of it is never overrun.
+ */
+const peakPerNodeMiB = 450
+
+/** The process that runs a leg: Node.js 190 MB, kind and its Docker clients the rest. */
+const runnerMiB = 400
+
+/**
+ * Clusters per processor. To create one is CPU-bound for half of its time and waits for the other half: three at once
+ * on two processors took 0.75 of the time of three in sequence.
+ */
+const clustersPerCpu = 1.5
+
+/** Memory of one cluster and the process that runs it. */
+export function memoryOf({ nodes }: ClusterSize): number {
+  return nodes * peakPerNodeMiB + runnerMiB
+}
+
+/**
+ * How many of these clusters may stand at once. At least one: whether that one fits is for `preflight` to say.
+ *
+ * @param atMost what the user says; otherwise as many as the processors are good for
+ */
+export function capacityFor(
+  clusters: readonly ClusterSize[],
+  machine: CapacityMachine,
+  atMost?: number,
+): Capacity {
+  const largest = clusters.toSorted((a, b) => b.nodes - a.nodes)
+  const byCpu = Math.max(1, Math.floor(machine.cpus * clustersPerCpu))
+  const wanted = Math.min(clusters.length, atMost ?? byCpu)
+  let limit =
+    wanted === clusters.length
+      ? undefined
+      : atMost === undefined
+        ? `${machine.cpus} ${machine.cpus === 1 ? 'processor is' : 'processors are'} good for ${byCpu}`
+        : '--jobs says so'
+  let jobs = wanted
+  for (; jobs > 1; jobs--) {
+    const short = shortageFor(largest.slice(0, jobs), machine)
+    if (short === undefined) break
+    limit = short
+  }
+  const standing = largest.slice(0, jobs)
+  return {
+    jobs,
+    budgetMiB: sum(standing.map(memoryOf)),
+    nodes: sum(standing.map(({ nodes }) => nodes)),
+    limit,
+  }
+}
+
+/** The first thing that is too little for these clusters at once. */
+function shortageFor(
+  clusters: readonly ClusterSize[],
+  { memoryAvailableMiB, diskFreeMiB, inotify, root }: CapacityMachine,
+): string | undefined {
+  const nodes = sum(clusters.map((cluster) => cluster.nodes))
+  const needed = sum(clusters.map(memoryOf)) + memoryReserveMiB
+  if (memoryAvailableMiB < needed)
+    return `memory: ${memoryAvailableMiB} MiB available, ${needed} MiB needed for ${clusters.length}`
+  const [disk] = diskFailures(nodes, diskFreeMiB)
+  if (disk !== undefined) return `disk: ${disk.seen}`
+  if (inotify === undefined || root) return undefined
+  const [shortage] = inotifyShortages(inotify, nodes, inotify.inUse)
+  return shortage === undefined
+    ? undefined
+    : `${shortage.sysctl}: ${shortage.has}, ${shortage.needs} needed for ${nodes} nodes, and only root may raise it`
+}
+
+/** The machine as it is now. */
+export async function readCapacityMachine(): Promise<CapacityMachine> {
+  return { ...(await readMachine()), cpus: availableParallelism() }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
