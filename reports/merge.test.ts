@@ -204,7 +204,7 @@ test('three legs on one page: each, the matrix, what is not green, the summary',
       time      111.0 s
       memory    2,877 MiB at most, 4,050 MiB planned for 3 legs at once
       exit code 1, conformance failure
-      reports   reports/runs/latest/{run.json,junit.xml,summary.md}
+      reports   reports/runs/latest/{report.html,run.json,junit.xml,summary.md}
       details   cni-conformance report reports/runs/latest"
   `)
 })
