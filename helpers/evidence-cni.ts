@@ -44,6 +44,7 @@ export function cniPieces(source: Source): [path: string, content: Promise<strin
 async function inEachAgent({ kube, cni }: Source, argv: readonly string[]): Promise<string> {
   const { namespace, labelSelector, container } = cni.pods
   const { items } = await kube.core.listNamespacedPod({ namespace, labelSelector })
+  if (items.length === 0) return `no pod with ${labelSelector} in ${namespace}\n`
   const texts = items.map(async ({ metadata, spec }) => {
     const pod = metadata?.name ?? ''
     const said = await execOnce(kube.config, namespace, pod, container, argv, budgets.evidenceMs)

@@ -6,8 +6,10 @@ import {
   KubernetesObjectApi,
   NetworkingV1Api,
   PatchStrategy,
+  loadYaml,
   type KubernetesObject,
 } from '@kubernetes/client-node'
+import { loadAll } from 'js-yaml'
 import { SetupError, messageOf } from './errors.ts'
 
 /** Who the API server sees as the owner of fields that we applied. */
@@ -24,6 +26,12 @@ export interface Kube {
   apply(objects: readonly KubernetesObject[]): Promise<void>
   /** The same for one object that may be refused; returns what the API server said, undefined when it accepted. */
   tryApply(object: KubernetesObject): Promise<string | undefined>
+  /**
+   * The objects of a multi-document manifest, as {@link apply} takes them. The client names some fields otherwise than
+   * the API does (`_from`, `x_kubernetes_int_or_string`): what is read as plain YAML would lose them on its way, and a
+   * NetworkPolicy without `from` allows everything.
+   */
+  parse(text: string): KubernetesObject[]
   /** Every object of a kind, in all namespaces. */
   list(apiVersion: string, kind: string): Promise<KubernetesObject[]>
 }
@@ -54,6 +62,7 @@ export function connectKube(kubeconfigFile: string): Kube {
     discovery: config.makeApiClient(DiscoveryV1Api),
     networking: config.makeApiClient(NetworkingV1Api),
     tryApply: (manifest) => tryApply(objects, manifest),
+    parse: parseManifest,
     list: async (apiVersion, kind) => (await objects.list(apiVersion, kind)).items,
     async apply(manifests) {
       for (const manifest of manifests) {
@@ -67,6 +76,13 @@ export function connectKube(kubeconfigFile: string): Kube {
       }
     },
   }
+}
+
+function parseManifest(text: string): KubernetesObject[] {
+  return loadAll(text).flatMap((document) =>
+    // JSON is YAML.
+    document === null || document === undefined ? [] : [loadYaml<KubernetesObject>(JSON.stringify(document))],
+  )
 }
 
 async function tryApply(

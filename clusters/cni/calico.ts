@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { KubernetesObject, V1DaemonSet } from '@kubernetes/client-node'
 import { SetupError } from '../../helpers/errors.ts'
-import { parseManifest } from '../../helpers/manifest.ts'
 import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
 import { encapsulationOf, pathsBetweenNodes, pathsText } from '../node-network.ts'
 import type { Cni, CniContext } from './cni.ts'
@@ -53,7 +52,7 @@ export const cni: Cni = {
     const name = manifestOf(context.encapsulation)
     const file = context.manifests[name]
     if (file === undefined) throw new Error(`the image provider brought no ${name}`)
-    const objects = parseManifest(await readFile(file, 'utf8'))
+    const objects = context.kube.parse(await readFile(file, 'utf8'))
     const found = objects.filter(isAgent)
     if (found.length !== 1) {
       throw new SetupError({

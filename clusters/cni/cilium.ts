@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { parseManifest } from '../../helpers/manifest.ts'
 import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
 import { renderChart } from '../helm.ts'
 import { pathsText, tunnelsOf } from '../node-network.ts'
@@ -54,7 +53,7 @@ export const cni: Cni = {
       kubernetes,
       values: valuesOf(context),
     })
-    await kube.apply(parseManifest(text))
+    await kube.apply(kube.parse(text))
   },
 
   // Not Ready: the readiness probe looks every 30 s. This is what it asks.

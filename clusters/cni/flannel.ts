@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { SetupError } from '../../helpers/errors.ts'
-import { parseManifest } from '../../helpers/manifest.ts'
 import { awaitAgents, runInContainer } from '../cni-agents.ts'
 import { encapsulationOf, pathsBetweenNodes, pathsText } from '../node-network.ts'
 import type { Cni, CniContext } from './cni.ts'
@@ -33,7 +32,7 @@ export const cni: Cni = {
   async install(context) {
     const file = context.manifests[manifestName]
     if (file === undefined) throw new Error(`the image provider brought no ${manifestName}`)
-    const objects = parseManifest(await readFile(file, 'utf8'))
+    const objects = context.kube.parse(await readFile(file, 'utf8'))
     await context.kube.apply(objects.map((object) => withNetConf(object, context)))
   },
 
