@@ -189,7 +189,7 @@ class MatrixRun {
         onEvent: (event) => follower.take(event),
         onStart: (started) => this.#running.add((running = started)),
       })
-      follower.processEnded(end, shownFolder(folder))
+      follower.processEnded(end, file, shownFolder(folder))
       if (this.#verdictOf(name).exitCode !== exitCodes.passed) throw new NotGreen()
     })
     await work.catch((error: unknown) => {
