@@ -52,8 +52,13 @@ export class LegFollower {
     this.#onPhase([...this.#phases].join(', '))
   }
 
-  /** A process that is gone without a word is a failed set-up: there is no verdict about this network. */
-  processEnded({ how, printed }: LegEnd, folder: string): void {
+  /**
+   * A process that is gone without a word is a failed set-up: there is no verdict about this network.
+   *
+   * @param file of the leg's definition
+   * @param folder of the leg's reports, as a user would type it
+   */
+  processEnded({ how, printed }: LegEnd, file: string, folder: string): void {
     if (this.#told) return
     const phase = [...this.#phases].at(-1) ?? 'start'
     this.#journal.emit({
@@ -63,7 +68,7 @@ export class LegFollower {
         phase,
         what: `the process of the leg ${how}`,
         ...(printed === '' ? {} : { seen: printed }),
-        next: `look into ${folder}/${outputFile}, or run \`cni-conformance test ${this.#name}\` alone`,
+        next: `look into ${folder}/${outputFile}, or run \`cni-conformance test ${file}\` alone`,
       },
     })
   }

@@ -44,7 +44,7 @@ async function matrixOf(...names: string[]): Promise<Matrix> {
         onStart: (started) => (running = started),
         program,
       })
-      follower.processEnded(end, own)
+      follower.processEnded(end, `${name}.yaml`, own)
       return end
     },
   }
@@ -84,7 +84,7 @@ test.each([
     phase: 'create',
     what: `the process of the leg ${words}`,
     seen: '  told 3 events',
-    next: `look into ${join(folder, 'calico')}/output.log, or run \`cni-conformance test calico\` alone`,
+    next: `look into ${join(folder, 'calico')}/output.log, or run \`cni-conformance test calico.yaml\` alone`,
   })
   expect(verdict).toEqual({
     exitCode: 3,

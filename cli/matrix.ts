@@ -8,6 +8,7 @@ import { ensureDocker } from '../clusters/host/docker.ts'
 import { MemoryMeter } from '../clusters/host/memory-meter.ts'
 import { preflight } from '../clusters/host/preflight.ts'
 import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
+import { cniTraits } from '../clusters/supported.ts'
 import { sweep } from '../clusters/sweep.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import { createProgress, type Progress } from '../helpers/progress.ts'
@@ -156,7 +157,10 @@ class MatrixRun {
 
   async #runLegs(clusters: readonly LoadedDefinition[]): Promise<void> {
     if (clusters.length === 0 || this.#abort.signal.aborted) return
-    const sizes = clusters.map(({ definition: { nodes } }) => ({ nodes: nodes.controlPlane + nodes.workers }))
+    const sizes = clusters.map(({ definition: { nodes, cni } }) => ({
+      ...nodes,
+      cniMiB: cniTraits[cni.name]?.memoryPerNodeMiB ?? 0,
+    }))
     const machine = await readCapacityMachine()
     const { jobs, budgetMiB, nodes, limit } = capacityFor(sizes, machine, this.#options.jobs)
     this.#progress.note(
@@ -189,7 +193,7 @@ class MatrixRun {
         onEvent: (event) => follower.take(event),
         onStart: (started) => this.#running.add((running = started)),
       })
-      follower.processEnded(end, shownFolder(folder))
+      follower.processEnded(end, file, shownFolder(folder))
       if (this.#verdictOf(name).exitCode !== exitCodes.passed) throw new NotGreen()
     })
     await work.catch((error: unknown) => {

@@ -24,9 +24,19 @@ function inLeg({ outcomes }: Leg): string[] {
   const vain = outcomes.flatMap(({ outcome, observations }, index) => {
     const off = observations.findIndex(({ verdict, expected }) => verdict !== expected)
     const seen = observations[off]
+    if (outcome === 'passed' && observations.length === 0)
+      return [`outcomes[${index}].outcome: passed, although there is no observation`]
     if (outcome !== 'passed' || seen === undefined) return []
     return [
       `outcomes[${index}].outcome: passed, although observations[${off}] saw ${seen.verdict} and expected ${seen.expected}`,
+    ]
+  })
+  const incomplete = outcomes.flatMap(({ outcome, steps = [] }, index) => {
+    const off = steps.findIndex(({ probes, asExpected }) => asExpected !== probes)
+    const step = steps[off]
+    if (outcome !== 'passed' || step === undefined) return []
+    return [
+      `outcomes[${index}].outcome: passed, although in steps[${off}] ${step.asExpected} of ${step.probes} probes were as expected`,
     ]
   })
   return [
@@ -34,6 +44,7 @@ function inLeg({ outcomes }: Leg): string[] {
       (check) => `outcomes: check ${shown(check)} is there twice`,
     ),
     ...vain,
+    ...incomplete,
   ]
 }
 

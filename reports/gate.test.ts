@@ -129,7 +129,12 @@ test('a check that asks less, or is less than core, has been weakened', () => {
   })
   const lower = gateOf(runWith(outcomesOf()), later(runWith(withOne('passed', { level: 'extended' }))))
   expect(changeOfOne(lower)).toMatchObject({ change: 'weakened', reason: 'core before, extended now' })
-  expect([fewer.verdict.exitCode, lower.verdict.exitCode]).toEqual([0, 0])
+  const step = (probes: number) => ({
+    steps: [{ name: 'deny', role: 'judged' as const, probes, asExpected: probes, ms: 1 }],
+  })
+  const steps = gateOf(runWith(withOne('passed', step(8))), later(runWith(withOne('passed', step(7)))))
+  expect(changeOfOne(steps)).toMatchObject({ change: 'weakened', reason: '8 probes before, 7 now' })
+  expect([fewer, lower, steps].map(({ verdict }) => verdict.exitCode)).toEqual([0, 0, 0])
 })
 
 test('slower counts only when it is asked for, above the factor and above the noise', () => {

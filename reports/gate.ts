@@ -163,13 +163,17 @@ function changeOf(
 
 /** How a check that still passes asks less than it did. */
 function weakeningOf(was: Outcome, is: Outcome): string | undefined {
+  const [before, now] = [probesOf(was), probesOf(is)]
   const weaker = [
     ...(was.level === 'core' && is.level !== 'core' ? [`${was.level} before, ${is.level} now`] : []),
-    ...(is.observations.length < was.observations.length
-      ? [`${count(was.observations.length, 'probe')} before, ${is.observations.length} now`]
-      : []),
+    ...(now < before ? [`${count(before, 'probe')} before, ${now} now`] : []),
   ]
   return weaker.length === 0 ? undefined : weaker.join(', ')
+}
+
+/** Probes behind an outcome; steps count theirs, and list only some. */
+function probesOf({ observations, steps }: Outcome): number {
+  return steps === undefined ? observations.length : steps.reduce((sum, { probes }) => sum + probes, 0)
 }
 
 function latencies(was: Outcome, is: Outcome): Change['latency'] {

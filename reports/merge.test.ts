@@ -266,6 +266,13 @@ test('a report that was changed by hand contradicts itself', () => {
     'run.json: legs[0].outcomes[8].outcome: passed, although observations[0] saw timed-out and expected reached',
     'run.json: verdict.text: it is "15 of 35 checks failed on flannel", but "14 of 35 checks failed on flannel" follows from the outcomes',
   ])
+  expect(change((run) => (outcomeAt(run, 0).observations = []))).toEqual([
+    'run.json: legs[0].outcomes[0].outcome: passed, although there is no observation',
+  ])
+  const step = { name: 'deny', role: 'control' as const, probes: 8, asExpected: 7, ms: 1 }
+  expect(change((run) => (outcomeAt(run, 0).steps = [step]))).toEqual([
+    'run.json: legs[0].outcomes[0].outcome: passed, although in steps[0] 7 of 8 probes were as expected',
+  ])
   expect(change((run) => (outcomeAt(run, 0).check = 'pod/placement'))).toEqual([
     'run.json: legs[0].outcomes: check "pod/placement" is there twice',
   ])

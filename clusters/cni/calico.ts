@@ -18,6 +18,7 @@ export const cni: Cni = {
     ipFamilies: ['ipv4'],
     replacesKubeProxy: false,
     kernel: ['ipSet'],
+    memoryPerNodeMiB: 200,
     installers: {
       manifests: {},
       operator: {

@@ -24,6 +24,7 @@ export const cni: Cni = {
     ipFamilies: ['ipv4', 'dual'],
     replacesKubeProxy: true,
     kernel: ['bpf'],
+    memoryPerNodeMiB: 250,
     installers: { helm: {} },
   },
   pods,

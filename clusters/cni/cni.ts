@@ -36,6 +36,8 @@ export interface CniTraits {
   replacesKubeProxy: boolean
   /** What it needs of the kernel in any mode. */
   kernel: readonly KernelFeature[]
+  /** Memory that its part takes on a node at most, in MiB: what a matrix may run at once is counted with it. */
+  memoryPerNodeMiB: number
   /** Ways to set it up; the first is the default. Those that we know but cannot take say why, and what to do instead. */
   installers: Readonly<Record<string, { refused?: { why: string; next: string } }>>
 }

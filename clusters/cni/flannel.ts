@@ -23,6 +23,7 @@ export const cni: Cni = {
     ipFamilies: ['ipv4'],
     replacesKubeProxy: false,
     kernel: [],
+    memoryPerNodeMiB: 40,
     installers: { manifests: {} },
   },
   pods,
