@@ -58,7 +58,7 @@ ${failure.seen !== undefined && markup`<pre>${plain(failure.seen)}</pre>`}
 <p><strong>Next:</strong> ${oneLine(failure.next)}</p>`
 }
 
-const [gap, radius, height] = [108, 13, 84]
+const [gap, radius, height] = [82, 13, 86]
 
 /** The five rungs with arrows between them; the first broken one is ringed. */
 function ladderPicture(leg: Leg): Markup | undefined {

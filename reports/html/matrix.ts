@@ -60,7 +60,7 @@ export function topicsOf(legs: readonly LegView[]): Topic[] {
 
 function topicRows(topic: Topic, view: View, anchors: ReadonlyMap<Outcome, string>): Markup {
   return markup`<tbody data-topic="${topic.name}">
-<tr class="topic"><th scope="rowgroup">${topic.name}</th>${view.legs.map((leg) => topicCell(topic, leg))}<td></td></tr>
+<tr class="topic"><th scope="rowgroup">${topic.name}</th>${view.legs.map((leg) => topicCell(topic, leg))}<td class="must"></td></tr>
 ${topic.checks.map(({ id, requirement }) => {
   const cells = view.legs.map(({ outcomes }) => cell(outcomes.get(id), view.roomy, anchors))
   return markup`<tr><th scope="row">${oneLine(id, 120)}</th>${cells}<td class="must">${oneLine(requirement, 300)}</td></tr>\n`

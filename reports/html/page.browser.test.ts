@@ -207,6 +207,18 @@ async function tabTo(page: Page, id: string): Promise<void> {
 
 const focused = (page: Page): Promise<string> => page.evaluate<string>('document.activeElement.textContent')
 
+test('words for those who listen, also where a cell shows only its mark', async ({ open }) => {
+  const { page } = await open(renderHtml(largeRun(30, 40)))
+  const devtools = await page.context().newCDPSession(page)
+  const { nodes } = await devtools.send('Accessibility.getFullAXTree')
+  const cells = nodes.filter(({ role }) => role?.value === 'gridcell' || role?.value === 'cell')
+  const names = new Set(cells.map(({ name }) => String(name?.value)))
+  expect(names).toContain('passed')
+  expect(names).toContain('failed')
+  expect(names).toContain('not run')
+  expect(names).toContain('unsupported')
+})
+
 test('a red cell leads to its finding, which opens', async ({ open }) => {
   const { page } = await open(renderHtml(largeRun(30, 40)))
   const cell = page.locator('.matrix td.f a').last()

@@ -29,6 +29,8 @@ export function renderHtml(run: Run): string {
   const policy = `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(script)}; base-uri 'none'; form-action 'none'`
   const view = viewOf(run)
   const failures = failuresOf(view)
+  // Thirty ladders fill several windows; then the map comes first.
+  const [legs, matrix] = [legsSection(view), matrixSection(view, failures.anchors)]
   const title = `${symbolOf(run)} ${headline(view)} · cni-conformance`
   return markup`<!doctype html>
 <html lang="en">
@@ -44,11 +46,10 @@ export function renderHtml(run: Run): string {
 <body>
 <a class="skip" href="#matrix">Skip to the matrix</a>
 ${header(view)}
-${contents()}
-<main>
+${contents(view)}
+<main${!view.roomy && markup` class="many"`}>
 ${filters(view)}
-${legsSection(view)}
-${matrixSection(view, failures.anchors)}
+${view.roomy ? [legs, matrix] : [matrix, legs]}
 ${failures.section}
 ${latencySection(view)}
 ${timelineSection(view)}
@@ -99,10 +100,10 @@ function timeText(iso: string): string {
   return `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
-function contents(): Markup {
+function contents({ roomy }: View): Markup {
+  const [legs, matrix] = [['legs', 'Legs'] as const, ['matrix', 'Matrix'] as const]
   const entries = [
-    ['legs', 'Legs'],
-    ['matrix', 'Matrix'],
+    ...(roomy ? [legs, matrix] : [matrix, legs]),
     ['findings', 'What did not pass'],
     ['latency', 'Latency'],
     ['timeline', 'Time line'],
@@ -119,7 +120,7 @@ function filters({ legs }: View): Markup {
   const option = (value: string | number, text: string): Markup =>
     markup`<option value="${value}">${text}</option>`
   return markup`<form class="filters" id="filters" role="search" aria-label="Filter the matrix, the legs and the findings" hidden>
-<label>Search <input type="search" id="filter-text" autocomplete="off" spellcheck="false" placeholder="check, requirement, finding"></label>
+<label>Search <input type="search" id="filter-text" autocomplete="off" spellcheck="false" placeholder="check or finding"></label>
 <label>Outcome <select id="filter-outcome">${option('', 'any')}${kinds.map(([kind, words]) => option(outcomeClass[kind], words))}</select></label>
 <label>Topic <select id="filter-topic">${option('', 'all')}${topics.map((name) => option(name, name))}</select></label>
 <label>Leg <select id="filter-leg">${option('', 'all')}${legs.map(({ name }, at) => option(at, name))}</select></label>
