@@ -35,6 +35,19 @@ export const budgets = {
   trafficReadyMs: budget('trafficReadyMs', 60_000),
   /** Broken paths that have not changed for this long are a finding, not a cluster that is still starting. */
   trafficSettledMs: budget('trafficSettledMs', 8_000),
+  /**
+   * One probe that a policy must swallow, so it always costs this whole. It has one SYN, as the kernel sends the second
+   * after 1 s; three probes of each kind are sent, and a control must be answered within the same time.
+   */
+  policyProbeMs: budget('policyProbeMs', 1_000),
+  /** One probe of a round that only looks whether a policy is enforced yet; 200 round trips of a kind cluster. */
+  policyRoundMs: budget('policyRoundMs', 150),
+  /** Flows that have not changed for this long after a policy did are a finding: it takes 0.2 s when idle. */
+  policySettledMs: budget('policySettledMs', 8_000),
+  /** The same while flows still change, one after the other. */
+  policyEnforcedMs: budget('policyEnforcedMs', 30_000),
+  /** Flows must go on for this long after a deny to show that nobody enforces it: ten times what enforcing takes. */
+  policyIgnoredMs: budget('policyIgnoredMs', 3_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
   /** A fault must show its effect, or its absence after healing, within this. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { danglingNames, name, stepFields, type PolicyInput, type StepInput } from './check-steps.ts'
 
 /**
  * The check model: what a check may say. One zod schema gives the TypeScript type, the JSON schema and the
@@ -29,12 +30,17 @@ export const rungs = ['loopback', 'same-node', 'other-node', 'service', 'dns'] a
 export type Rung = (typeof rungs)[number]
 
 /** Features that a cluster may declare; a check that needs an undeclared one is `unsupported`. */
-export const featureSchema = z.enum(['network-policy', 'host-port', 'ipv6', 'dual-stack', 'sctp', 'icmp'])
+export const featureSchema = z.enum([
+  'network-policy',
+  /** What a policy denies is refused (RST, ICMP) instead of dropped. */
+  'network-policy-refuses',
+  'host-port',
+  'ipv6',
+  'dual-stack',
+  'sctp',
+  'icmp',
+])
 export type Feature = z.infer<typeof featureSchema>
-
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, first a letter')
 
 const podSchema = z.strictObject({
   node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
@@ -108,21 +114,30 @@ export type DnsProbe = z.infer<typeof dnsProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
 export type Probe = z.infer<typeof probeSchema>
 
-const checkSchema = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[a-z0-9-]+(\/[a-z0-9-]+)+$/, 'subject/path/protocol in lower-case letters, digits and dashes')
-    .describe('Stable for ever: the gate keys on it.'),
-  level: levelSchema,
-  covers: z.array(z.string().regex(/^[A-Z]\d{0,2}$/)).min(1),
-  requirement: z.string().includes('MUST'),
-  rung: z.enum(rungs).optional().describe('Its place on the ladder, if it has one.'),
-  features: z.array(featureSchema).default([]),
-  pods: z.record(name, podSchema),
-  probes: z.array(probeSchema).min(1),
-})
+const checkSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[a-z0-9-]+(\/[a-z0-9-]+)+$/, 'subject/path/protocol in lower-case letters, digits and dashes')
+      .describe('Stable for ever: the gate keys on it.'),
+    level: levelSchema,
+    covers: z.array(z.string().regex(/^[A-Z]\d{0,2}$/)).min(1),
+    requirement: z.string().includes('MUST'),
+    rung: z.enum(rungs).optional().describe('Its place on the ladder, if it has one.'),
+    features: z.array(featureSchema).default([]),
+    pods: z.record(name, podSchema),
+    probes: z.array(probeSchema).default([]),
+    ...stepFields,
+  })
+  .refine(({ probes, steps }) => probes.length > 0 !== (steps !== undefined), {
+    message: 'a check has probes, or steps that have flows',
+    path: ['probes'],
+  })
 /** A check with every default filled in. */
 export type Check = z.infer<typeof checkSchema>
+
+/** Without steps a check changes nothing, and can be asked beside all others at any time. */
+export const isPlain = ({ steps }: Check): boolean => steps === undefined
 
 type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
@@ -134,11 +149,17 @@ type ProbeInput<Pod extends string> =
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>
 
-/** What an author writes: pod names in probes must be keys of `pods`, or it does not compile. */
-export type CheckInput<Pod extends string> = Omit<z.input<typeof checkSchema>, 'pods' | 'probes'> & {
-  pods: Record<Pod, PodInput>
-  probes: readonly ProbeInput<NoInfer<Pod>>[]
-}
+/** What an author writes: pod names in probes and steps must be keys of `pods`, or it does not compile. */
+export type CheckInput<Pod extends string> = Omit<
+  z.input<typeof checkSchema>,
+  'pods' | 'probes' | 'policies' | 'steps'
+> & { pods: Record<Pod, PodInput> } & (
+    | { probes: readonly ProbeInput<NoInfer<Pod>>[] }
+    | {
+        policies?: Readonly<Record<string, PolicyInput<NoInfer<Pod>>>>
+        steps: readonly StepInput<NoInfer<Pod>>[]
+      }
+  )
 
 /**
  * Makes a check: a value, no code. Defaults are filled in and the whole is validated at once.
@@ -147,6 +168,8 @@ export type CheckInput<Pod extends string> = Omit<z.input<typeof checkSchema>, '
  */
 export function defineCheck<const Pod extends string>(input: CheckInput<Pod>): Check {
   const check = checkSchema.parse(input)
+  const dangling = danglingNames(Object.keys(check.pods), check.policies ?? {}, check.steps ?? [])
+  if (dangling.length > 0) throw new Error(`${check.id}: ${dangling.join(', ')}`)
   const unknownPods = check.probes.flatMap(podsOf).filter((pod) => !(pod in check.pods))
   if (unknownPods.length > 0)
     throw new Error(`${check.id}: probes name unknown pods ${unknownPods.join(', ')}`)
@@ -173,6 +196,8 @@ export type End = z.infer<typeof endSchema>
 
 /** What one probe of a check saw. */
 const observationSchema = z.strictObject({
+  /** The step that it belongs to; only in checks with steps. */
+  step: z.string().optional(),
   /** Short name of the probe within its check: "client -> server via pod-ip over tcp". */
   probe: z.string(),
   from: endSchema,
@@ -197,6 +222,17 @@ const observationSchema = z.strictObject({
 })
 export type Observation = z.infer<typeof observationSchema>
 
+/** What a step of a check came to: its controls are counted, not listed, unless they went wrong. */
+const stepResultSchema = z.strictObject({
+  name: z.string(),
+  role: z.enum(['judged', 'control']),
+  probes: z.int().nonnegative(),
+  asExpected: z.int().nonnegative(),
+  /** Milliseconds from what the step changes to its verdict. */
+  ms: z.number().nonnegative(),
+})
+export type StepResult = z.infer<typeof stepResultSchema>
+
 /** The result of one check on one leg. */
 export const outcomeSchema = z.strictObject({
   check: z.string(),
@@ -210,6 +246,9 @@ export const outcomeSchema = z.strictObject({
   /** Milliseconds from the first probe of the check to its last answer. */
   durationMs: z.number().nonnegative(),
   observations: z.array(observationSchema),
+  steps: z.array(stepResultSchema).optional(),
+  /** Times that the check measured, such as from a policy's creation until it was enforced. */
+  measurements: z.array(z.strictObject({ name: z.string(), ms: z.number().nonnegative() })).optional(),
   /** Folder of evidence, relative to the report folder. */
   evidence: z.string().optional(),
 })

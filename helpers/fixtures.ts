@@ -8,6 +8,8 @@ import type { Kube } from './kube.ts'
 
 /** Label of everything that we create in a cluster; its value is the run id. */
 const runLabel = 'cni-conformance/run'
+/** Label of a fixture pod; its value is the pod's name, so that a policy or a Service can select it alone. */
+export const podLabel = 'cni-conformance/pod'
 
 /** The two fixture namespaces: most pods live in `main`, `other` asks across the border. */
 export interface FixtureNamespaces {
@@ -35,10 +37,17 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker2-other', node: 'worker2', namespace: 'other' },
 ]
 
-/** Fixture Services, both over the pods of `main`. */
+/** Fixture Services, both over the pods of `main`. Beside them each of these pods has one of its own name, alone. */
 export const services = { echo: 'echo', headless: 'echo-headless' } as const
 /** Ports of the `echo` Service. http differs from its target port, so that the translation is seen. */
 export const servicePorts = { http: 80, tcp: agentPorts.tcp, udp: agentPorts.udp } as const
+
+/** The ports that a fixture pod declares, by name. */
+export const podPorts = [
+  { name: 'http', port: agentPorts.http, protocol: 'TCP' },
+  { name: 'tcp', port: agentPorts.tcp, protocol: 'TCP' },
+  { name: 'udp', port: agentPorts.udp, protocol: 'UDP' },
+] as const
 
 /** Container names of a fixture pod. */
 export const containers = { agent: 'agent', tools: 'tools' } as const
@@ -67,6 +76,9 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
     serviceObject(services.echo, options, undefined),
     serviceObject(services.headless, options, 'None'),
+    ...fixtureSpecs
+      .filter(({ namespace }) => namespace === 'main')
+      .map(({ name }) => serviceObject(name, options, undefined, { [podLabel]: name })),
   ]
 }
 
@@ -74,6 +86,8 @@ const labels = (runId: string): Record<string, string> => ({
   'app.kubernetes.io/managed-by': 'cni-conformance',
   [runLabel]: runId,
 })
+
+const selectsAll = { app: 'echo' }
 
 function namespaceObject(name: string, runId: string): KubernetesObject {
   return {
@@ -111,6 +125,13 @@ const toolsStart = [
   `exec /agnhost netexec --http-port=${toolsPorts.http} --udp-port=${toolsPorts.udp}`,
 ].join('; ')
 
+/** The labels of a fixture pod. */
+export const podLabels = (spec: FixtureSpec, runId: string): Record<string, string> => ({
+  ...labels(runId),
+  ...selectsAll,
+  [podLabel]: spec.name,
+})
+
 function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
   const fromField = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   const container = {
@@ -128,7 +149,7 @@ function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
     metadata: {
       name: spec.name,
       namespace: options.namespaces[spec.namespace],
-      labels: { ...labels(options.runId), app: 'echo' },
+      labels: podLabels(spec, options.runId),
     },
     spec: {
       nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
@@ -156,11 +177,7 @@ function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
             { name: 'AGENT_DIR', value: agentDirectory },
             { name: 'UV_THREADPOOL_SIZE', value: '64' },
           ],
-          ports: [
-            { name: 'http', containerPort: agentPorts.http },
-            { name: 'tcp', containerPort: agentPorts.tcp },
-            { name: 'udp', containerPort: agentPorts.udp, protocol: 'UDP' },
-          ],
+          ports: podPorts.map(({ name, port, protocol }) => ({ name, containerPort: port, protocol })),
           volumeMounts: [{ name: 'program', mountPath: programDirectory, readOnly: true }, run],
         },
         {
@@ -183,13 +200,14 @@ function serviceObject(
   name: string,
   options: FixtureOptions,
   clusterIP: 'None' | undefined,
+  selector: Record<string, string> = selectsAll,
 ): KubernetesObject {
   const object = {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name, namespace: options.namespaces.main, labels: labels(options.runId) },
     spec: {
-      selector: { app: 'echo' },
+      selector,
       ...(clusterIP === undefined ? {} : { clusterIP }),
       ports: [
         { name: 'http', port: servicePorts.http, targetPort: agentPorts.http, protocol: 'TCP' },

@@ -87,7 +87,8 @@ export function sameAddress(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && left.correctForm() === right.correctForm()
 }
 
-function inSubnet(ip: string, subnets: string): boolean {
+/** Is the address in one of the subnets, which are separated by commas? */
+export function inSubnet(ip: string, subnets: string): boolean {
   const found = address(ip)
   return (
     found !== undefined &&

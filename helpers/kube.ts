@@ -4,6 +4,7 @@ import {
   DiscoveryV1Api,
   KubeConfig,
   KubernetesObjectApi,
+  NetworkingV1Api,
   PatchStrategy,
   loadYaml,
   type KubernetesObject,
@@ -20,6 +21,7 @@ export interface Kube {
   readonly core: CoreV1Api
   readonly apps: AppsV1Api
   readonly discovery: DiscoveryV1Api
+  readonly networking: NetworkingV1Api
   /** Server-side apply of each object in order; creates or updates. */
   apply(objects: readonly KubernetesObject[]): Promise<void>
   /** The same for one object that may be refused; returns what the API server said, undefined when it accepted. */
@@ -58,6 +60,7 @@ export function connectKube(kubeconfigFile: string): Kube {
     core: config.makeApiClient(CoreV1Api),
     apps: config.makeApiClient(AppsV1Api),
     discovery: config.makeApiClient(DiscoveryV1Api),
+    networking: config.makeApiClient(NetworkingV1Api),
     tryApply: (manifest) => tryApply(objects, manifest),
     parse: parseManifest,
     list: async (apiVersion, kind) => (await objects.list(apiVersion, kind)).items,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { agentPorts, toolsPorts, type WireProbe } from './agent/protocol.ts'
 import { budgets } from './budgets.ts'
-import type { Check, DnsProbe, End, InspectProbe, PathProbe, Probe, ServiceProbe } from './check.ts'
+import type { Flow } from './check-steps.ts'
+import type { Check, DnsProbe, End, InspectProbe, PathProbe, Probe, ServiceProbe, Verdict } from './check.ts'
 import { servicePorts, services } from './fixtures.ts'
 import type { World, WorldPod } from './world.ts'
 
@@ -17,10 +18,19 @@ export interface Planned {
   wire: WireProbe
 }
 
+/** One cell of a step's flows. */
+interface FlowProbe {
+  from: string
+  to: string
+  via: Flow['via']
+  protocol: Flow['protocols'][number]
+  expect: Verdict
+}
+
 /** One declared probe, spread out over the pods and servers that it concerns, with what is expected of each. */
 export interface PlannedProbe {
   check: Check
-  probe: Probe
+  probe: Probe | FlowProbe
   from: WorldPod
   to: End
   /** Fixture pods that must be alive before silence counts as evidence. */
@@ -64,6 +74,11 @@ export function makePlan(checks: readonly Check[], world: World): Plan {
     const bound = bindPods(check, world)
     return check.probes.flatMap((probe) => planProbe(check, probe, bound, world, ids))
   })
+  return planOf(probes)
+}
+
+/** The plan that asks these probes all at once. */
+export function planOf(probes: PlannedProbe[]): Plan {
   return {
     probes,
     questions: byAgent(probes.flatMap((probe) => probe.questions)),
@@ -108,7 +123,8 @@ function planProbe(check: Check, probe: Probe, bound: Bound, world: World, ids: 
 const endpointsOf = (world: World): WorldPod[] =>
   world.pods.filter((each) => each.namespace === 'main' && each.ready)
 
-const nonce = (prefix = ''): string => `${prefix}${randomBytes(12).toString('hex')}`
+/** Proves which question an answer belongs to. */
+export const nonce = (prefix = ''): string => `${prefix}${randomBytes(12).toString('hex')}`
 
 function planPath(check: Check, probe: PathProbe, from: WorldPod, to: WorldPod, ids: Ids): PlannedProbe {
   const timeoutMs = budgets.probeMs.ms
@@ -288,7 +304,7 @@ function planInspect(check: Check, probe: InspectProbe, inside: WorldPod, ids: I
 }
 
 /** A fixture pod as one end of a path. */
-function podEnd(of: WorldPod, port: number | undefined): End {
+export function podEnd(of: WorldPod, port: number | undefined): End {
   return { name: of.fullName, node: of.pinnedTo, address: port === undefined ? of.ip : `${of.ip}:${port}` }
 }
 

@@ -3,12 +3,13 @@ import { openExecStream } from './agent/exec-stream.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
-import type { Check, Outcome } from './check.ts'
+import { isPlain, type Check, type Outcome } from './check.ts'
 import { messageOf } from './errors.ts'
 import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
-import { makePlan, type Plan } from './plan.ts'
+import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
 import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
+import { runSteps } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
 import { readWorld, type World, type WorldOptions } from './world.ts'
 
@@ -27,9 +28,17 @@ export interface Readiness {
   converged: boolean
 }
 
+/** How checks are run. */
+export interface RunOptions {
+  /** Runs between the look at the API and the first packet: the place for a fault in mid-run. */
+  beforeAsking?: (world: World) => Promise<void>
+  /** Ends the run between two steps; what the checks applied is deleted first. */
+  signal?: AbortSignal
+}
+
 /**
- * Control streams to all fixture agents of one cluster. Checks can be run any number of times; each run is one
- * batch, so its wall time is the slowest budget and not the number of checks.
+ * Control streams to all fixture agents of one cluster. Checks can be run any number of times; those without
+ * steps are one batch, so their wall time is the slowest budget and not the number of checks.
  */
 export class Session {
   readonly #options: SessionOptions
@@ -84,12 +93,22 @@ export class Session {
   }
 
   /**
-   * Runs the checks once, all at the same time, no retries.
+   * Runs the checks once, no retries: those without steps all at the same time, then those with steps.
    *
-   * @param beforeAsking runs between the look at the API and the first packet: the place for a fault in mid-run
    * @returns one outcome per check, in the order of the checks
    */
-  async run(checks: readonly Check[], beforeAsking?: (world: World) => Promise<void>): Promise<Outcome[]> {
+  async run(checks: readonly Check[], options: RunOptions = {}): Promise<Outcome[]> {
+    const plain = checks.filter(isPlain)
+    const stepped = checks.filter((check) => !isPlain(check))
+    const outcomes = [
+      ...(plain.length > 0 ? await this.#runPlain(plain, options) : []),
+      ...(stepped.length > 0 ? await this.#runSteps(stepped, options) : []),
+    ]
+    const byCheck = new Map(outcomes.map((outcome) => [outcome.check, outcome]))
+    return checks.flatMap(({ id }) => byCheck.get(id) ?? [])
+  }
+
+  async #runPlain(checks: readonly Check[], { beforeAsking }: RunOptions): Promise<Outcome[]> {
     const { declared } = this.#options
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const [world] = await Promise.all([this.world(), this.reconnect()])
@@ -111,8 +130,21 @@ export class Session {
     })
   }
 
+  async #runSteps(checks: readonly Check[], { signal }: RunOptions): Promise<Outcome[]> {
+    const { declared, kube } = this.#options
+    const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
+    const unsupported = checks
+      .filter((check) => !runnable.includes(check))
+      .map((check) => outcomeOf(check, [], 0, declared))
+    if (runnable.length === 0) return unsupported
+    const [world] = await Promise.all([this.world(), this.reconnect()])
+    const ask = (probes: PlannedProbe[]): Promise<Replies> => this.#ask(planOf(probes))
+    const context = { kube, world, declared, ask, ...(signal === undefined ? {} : { signal }) }
+    return [...unsupported, ...(await runSteps(runnable, context))]
+  }
+
   /**
-   * Runs the checks until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
+   * Runs the checks that have no steps until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
    * counts comes after it, so a verdict of green rests on two green runs in a row. The cluster is ready when traffic says so; how long that took is a result of its own.
    */
   async converge(checks: readonly Check[], onRound?: (seen: string) => void): Promise<Readiness> {
@@ -122,7 +154,7 @@ export class Session {
     let changedAt = started
     for (;;) {
       rounds += 1
-      const red = (await this.run(checks)).filter(
+      const red = (await this.run(checks.filter(isPlain))).filter(
         ({ outcome }) => outcome === 'failed' || outcome === 'not-run',
       )
       const now = performance.now()

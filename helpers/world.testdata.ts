@@ -1,4 +1,4 @@
-import { fixtureSpecs } from './fixtures.ts'
+import { fixtureSpecs, podLabels } from './fixtures.ts'
 import type { World } from './world.ts'
 
 /** A healthy world as a three-node cluster gives it, for the tests of the pure parts. */
@@ -20,7 +20,18 @@ export function healthyWorld(): World {
     const node = spec.node === 'worker1' ? 'worker' : 'worker2'
     const fullName = `${namespaces[spec.namespace]}/${spec.name}`
     const ip = `10.244.${spec.node === 'worker1' ? 1 : 2}.${index + 10}`
-    return { ...spec, uid: `uid-${spec.name}`, ip, fullName, pinnedTo: node, runsOn: node, ready: true }
+    const serviceIp = `10.96.1.${index + 10}`
+    return {
+      ...spec,
+      labels: podLabels(spec, 'run'),
+      ...(spec.namespace === 'main' ? { serviceIp } : {}),
+      uid: `uid-${spec.name}`,
+      ip,
+      fullName,
+      pinnedTo: node,
+      runsOn: node,
+      ready: true,
+    }
   })
   return {
     pods,

@@ -14,6 +14,9 @@ export interface WorldPod extends FixtureSpec {
   /** Node that runs it: the node whose address the kubelet reported as hostIP. */
   runsOn: string | undefined
   ready: boolean
+  labels: Readonly<Record<string, string>>
+  /** ClusterIP of the Service that has this pod alone behind it; only in `main`. */
+  serviceIp?: string
 }
 
 /** A node as the API server reports it. */
@@ -67,16 +70,19 @@ const clusterDomain = 'cluster.local'
  * @throws {SetupError} when a fixture Service or the cluster DNS Service does not exist
  */
 export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
-  const [nodes, pods, echo, dnsService] = await Promise.all([
+  const [nodes, pods, ownServices, dnsService] = await Promise.all([
     readNodes(kube),
     kube.core.listPodForAllNamespaces(),
-    kube.core.readNamespacedService({ name: services.echo, namespace: options.namespaces.main }),
+    kube.core.listNamespacedService({ namespace: options.namespaces.main }),
     kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' }),
   ])
+  const clusterIps = new Map(
+    ownServices.items.map(({ metadata, spec }) => [metadata?.name ?? '', spec?.clusterIP]),
+  )
   return {
-    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, options)),
+    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, clusterIps, options)),
     nodes,
-    clusterIps: { echo: required(echo.spec?.clusterIP, 'Service echo has no ClusterIP') },
+    clusterIps: { echo: required(clusterIps.get(services.echo), 'Service echo has no ClusterIP') },
     dns: {
       serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
       servers: dnsServers(pods.items),
@@ -134,12 +140,14 @@ function worldPod(
   spec: FixtureSpec,
   pods: readonly V1Pod[],
   nodes: readonly WorldNode[],
+  clusterIps: ReadonlyMap<string, string | undefined>,
   options: WorldOptions,
 ): WorldPod {
   const namespace = options.namespaces[spec.namespace]
   const pod = pods.find(
     (candidate) => candidate.metadata?.namespace === namespace && candidate.metadata.name === spec.name,
   )
+  const serviceIp = spec.namespace === 'main' ? clusterIps.get(spec.name) : undefined
   const ready =
     pod?.status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True') ?? false
   return {
@@ -150,6 +158,8 @@ function worldPod(
     pinnedTo: options.workers[spec.node === 'worker1' ? 0 : 1],
     runsOn: nodes.find((node) => node.address === pod?.status?.hostIP)?.name,
     ready: ready && pod?.metadata?.deletionTimestamp === undefined,
+    labels: pod?.metadata?.labels ?? {},
+    ...(serviceIp === undefined ? {} : { serviceIp }),
   }
 }
 

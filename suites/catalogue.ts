@@ -1,6 +1,7 @@
 import type { Check } from '../helpers/check.ts'
 import { dnsChecks } from './dns.checks.ts'
 import { loopbackChecks } from './loopback.checks.ts'
+import { networkPolicyChecks } from './network-policy.checks.ts'
 import { podToPodChecks } from './pod-to-pod.checks.ts'
 import { podChecks } from './pod.checks.ts'
 import { serviceChecks } from './service.checks.ts'
@@ -12,4 +13,5 @@ export const checks: readonly Check[] = [
   ...podToPodChecks,
   ...serviceChecks,
   ...dnsChecks,
+  ...networkPolicyChecks,
 ]

@@ -38,7 +38,7 @@ export async function detect(
     if (fault.when === 'before-run') await fault.inject(context)
     outcomes = await context.session.run(
       checks,
-      fault.when === 'mid-run' ? () => fault.inject(context) : undefined,
+      fault.when === 'mid-run' ? { beforeAsking: () => fault.inject(context) } : {},
     )
     vacuous = await fault.vacuous(context, outcomes)
   } finally {

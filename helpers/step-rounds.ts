@@ -1,0 +1,115 @@
+import { sleep } from './await.ts'
+import { budgets } from './budgets.ts'
+import type { Step } from './check-steps.ts'
+import type { Declared } from './outcome.ts'
+import type { PlannedProbe } from './plan.ts'
+import { planCells, type Asking, type Cell } from './step-plan.ts'
+import { isAsExpected, see, type SeenCell } from './step-verdict.ts'
+import type { Replies } from './verdict.ts'
+import type { World } from './world.ts'
+
+/** What rounds of a step are asked on. */
+export interface RoundContext {
+  world: World
+  declared: Declared
+  /** Asks all probes at the same time. */
+  ask(probes: PlannedProbe[]): Promise<Replies>
+  signal?: AbortSignal
+}
+
+/** A check in one of its steps. */
+export interface Turn {
+  step: Step
+  cells: readonly Cell[]
+}
+
+/** The round that is judged. Three probes to a cell, so that one lost packet makes no deny. */
+export const verdictRound: Asking = {
+  tries: 3,
+  allowedMs: budgets.probeMs.ms,
+  deniedMs: budgets.policyProbeMs.ms,
+}
+
+/** A round that only looks whether it is worth asking for a verdict. */
+const lookRound: Asking = {
+  tries: 1,
+  allowedMs: budgets.policyRoundMs.ms,
+  deniedMs: budgets.policyRoundMs.ms,
+}
+
+/** Between two looks, in milliseconds. */
+const betweenLooksMs = 20
+
+/** What one round saw, turn by turn. */
+export type Seen<T extends Turn> = ReadonlyMap<T, SeenCell[]>
+
+/** Where the flows came to rest. */
+export interface Settled<T extends Turn> {
+  seen: Seen<T>
+  /** Turns that are as expected, and at what time (`performance.now`) the first of the rounds was sent that saw it. */
+  rightAtMs: ReadonlyMap<T, number>
+}
+
+/** One round over all turns, in one batch. */
+export async function round<T extends Turn>(
+  turns: readonly T[],
+  asking: Asking,
+  context: RoundContext,
+): Promise<Seen<T>> {
+  const cells = turns.flatMap((turn) => turn.cells)
+  const plan = planCells(cells, asking)
+  const seen = see(cells, plan, await context.ask(plan), context.world, context.declared)
+  let from = 0
+  return new Map(turns.map((turn) => [turn, seen.slice(from, (from += turn.cells.length))]))
+}
+
+/**
+ * Short rounds until every cell is as the policies say, then the round that is judged. It goes on when that one sees
+ * something else, so a verdict of "enforced" rests on two rounds in a row; it gives up when the cells stand still.
+ *
+ * @param startedMs when the change was asked for (`performance.now`)
+ * @param holdMs how long all must be right before it is believed
+ */
+export async function settle<T extends Turn>(
+  turns: readonly T[],
+  startedMs: number,
+  holdMs: number,
+  context: RoundContext,
+): Promise<Settled<T>> {
+  const rightAtMs = new Map<T, number>()
+  let last = ''
+  let changedMs = startedMs
+  for (;;) {
+    context.signal?.throwIfAborted()
+    const sentMs = performance.now()
+    const looked = await round(turns, lookRound, context)
+    note(looked, sentMs, rightAtMs)
+    if (rightAtMs.size === turns.length && sentMs - startedMs >= holdMs) {
+      const judged = await round(turns, verdictRound, context)
+      note(judged, sentMs, rightAtMs)
+      if (rightAtMs.size === turns.length) return { seen: judged, rightAtMs }
+    }
+    const now = performance.now()
+    const state = stateOf(looked)
+    if (state !== last || rightAtMs.size === turns.length) changedMs = now
+    last = state
+    const stoodStill = now - changedMs >= budgets.policySettledMs.ms
+    if (stoodStill || now - startedMs >= budgets.policyEnforcedMs.ms + holdMs) {
+      const judged = await round(turns, verdictRound, context)
+      note(judged, now, rightAtMs)
+      return { seen: judged, rightAtMs }
+    }
+    await sleep(betweenLooksMs)
+  }
+}
+
+/** Since which round each turn has been right. */
+function note<T extends Turn>(seen: Seen<T>, sentMs: number, rightAtMs: Map<T, number>): void {
+  for (const [turn, cells] of seen) {
+    if (!cells.every(isAsExpected)) rightAtMs.delete(turn)
+    else if (!rightAtMs.has(turn)) rightAtMs.set(turn, sentMs)
+  }
+}
+
+const stateOf = (seen: Seen<Turn>): string =>
+  [...seen.values()].flatMap((cells) => cells.map(({ observation }) => observation.verdict)).join()

@@ -1,0 +1,110 @@
+import type { KubernetesObject, V1NetworkPolicy } from '@kubernetes/client-node'
+import type { WireEnd, WireResult } from './agent/protocol.ts'
+import { sleep } from './await.ts'
+import type { PlannedProbe } from './plan.ts'
+import { decide, type PolicyWorld } from './policy-engine.ts'
+import { namespaceLabels, policyPod } from './policy-objects.ts'
+import type { StepContext } from './steps.ts'
+import type { World, WorldPod } from './world.ts'
+
+/** A network with a policy engine of its own, with faults, for tests of what runs checks with steps. */
+export interface Simulated {
+  world: World
+  features?: string[]
+  /** From the API server's yes until packets feel it, in milliseconds. */
+  enforcedAfterMs?: number
+  restoredAfterMs?: number
+  /** Which policies are enforced at all. */
+  enforces?: (policy: V1NetworkPolicy) => boolean
+  /** What becomes of a question that the policies leave undecided; undefined is an answer. */
+  breaks?: (from: WorldPod, to: WorldPod, protocol: string, denied: boolean) => WireEnd | undefined
+  /** Pods whose agents have no stream. */
+  dead?: readonly string[]
+  /** What the API server says to a policy. */
+  refusal?: string
+}
+
+/** What went over the wire and the API. */
+export interface Log {
+  batches: PlannedProbe[][]
+  /** "apply x", "delete x", in order. */
+  changes: string[]
+}
+
+/** A context for `runSteps` on a simulated network, and the log of what was done to it. */
+export function simulate(network: Simulated): StepContext & { log: Log } {
+  const { world } = network
+  const log: Log = { batches: [], changes: [] }
+  const active = new Map<string, { policy: V1NetworkPolicy; fromMs: number; untilMs: number }>()
+  const { enforcedAfterMs = 0, restoredAfterMs = 0, enforces = () => true } = network
+  const networking = {
+    deleteNamespacedNetworkPolicy: async ({ name }: { name: string }) => {
+      log.changes.push(`delete ${name}`)
+      const found = active.get(name)
+      if (found !== undefined) found.untilMs = performance.now() + restoredAfterMs
+    },
+  }
+  return {
+    world,
+    log,
+    declared: { features: network.features ?? ['network-policy'], expect: [], matches: () => false },
+    kube: {
+      tryApply: async (object: KubernetesObject) => {
+        const policy = object as V1NetworkPolicy
+        const name = policy.metadata?.name ?? ''
+        log.changes.push(`apply ${name}`)
+        const fromMs = performance.now() + enforcedAfterMs
+        active.set(name, { policy, fromMs, untilMs: Infinity })
+        return network.refusal
+      },
+      networking: networking as unknown as StepContext['kube']['networking'],
+    },
+    async ask(probes) {
+      log.batches.push(probes)
+      const now = performance.now()
+      const policies = [...active.values()]
+        .filter(({ policy, fromMs, untilMs }) => enforces(policy) && fromMs <= now && now < untilMs)
+        .map(({ policy }) => policy)
+      await sleep(5)
+      return repliesOf(probes, { policies, namespaces: namespaceLabels(world) }, network)
+    },
+  }
+}
+
+function repliesOf(
+  probes: readonly PlannedProbe[],
+  policies: PolicyWorld,
+  { world, breaks, dead = [] }: Simulated,
+) {
+  const results = new Map<string, WireResult>()
+  for (const { from, mayAnswer, questions } of probes) {
+    const [to] = mayAnswer
+    if (to === undefined || dead.includes(from.name)) continue
+    for (const { agent, wire } of questions) {
+      if (wire.kind !== 'tcp' && wire.kind !== 'udp' && wire.kind !== 'http') continue
+      const port = wire.kind === 'http' ? 8080 : 8081
+      const protocol = wire.kind === 'udp' ? 'UDP' : 'TCP'
+      const asked = { from: policyPod(from, world), to: policyPod(to, world), port, protocol } as const
+      const denied = !decide(policies, asked).allowed
+      const end = breaks?.(from, to, wire.kind, denied) ?? (denied ? 'timeout' : 'answered')
+      const identity = {
+        nonce: wire.nonce,
+        podUid: to.uid,
+        pod: to.fullName,
+        node: to.pinnedTo,
+        saw: from.ip,
+      }
+      results.set(`${agent}/${wire.id}`, {
+        id: wire.id,
+        end,
+        attempts: 1,
+        ms: end === 'answered' ? 1 : wire.timeoutMs,
+        ...(end === 'answered' ? { identity } : {}),
+      })
+    }
+  }
+  return {
+    result: (agent: string, id: number) => results.get(`${agent}/${id}`),
+    fault: (agent: string) => (dead.includes(agent) ? 'the stream broke' : undefined),
+  }
+}
