@@ -5,7 +5,7 @@ import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { deleteCluster } from '../clusters/kind.ts'
 import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
-import type { Outcome } from '../helpers/check.ts'
+import { isPlain, type Outcome } from '../helpers/check.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { declaredBy } from '../helpers/leg-handle.ts'
 import { Session } from '../helpers/session.ts'
@@ -84,16 +84,32 @@ async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
   })
   try {
     leg.signal.throwIfAborted()
-    const title = `${options.checks.length} checks`
-    const outcomes = await log.phase('checks', title, () => session.run(options.checks))
-    leg.signal.throwIfAborted()
-    log.outcomes(outcomes)
+    const outcomes = await runPhases(leg, session)
     const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
     if (off.length > 0) log.outcomes(await withEvidence(leg, standing, session, off))
     log.ended()
   } finally {
     session.close()
   }
+}
+
+/** Checks that change nothing in one phase; then those with steps, topic by topic, each in a phase of its own name. */
+async function runPhases({ log, options, signal }: LegRun, session: Session): Promise<Outcome[]> {
+  const phases = new Map([['checks', options.checks.filter(isPlain)]])
+  for (const check of options.checks.filter((each) => !isPlain(each))) {
+    const topic = check.id.slice(0, check.id.indexOf('/'))
+    phases.set(topic, [...(phases.get(topic) ?? []), check])
+  }
+  const all: Outcome[] = []
+  for (const [name, checks] of phases) {
+    if (checks.length === 0) continue
+    const title = name === 'checks' ? `${checks.length} checks` : `${checks.length} checks of ${name}`
+    const outcomes = await log.phase(name, title, () => session.run(checks, { signal }))
+    signal.throwIfAborted()
+    log.outcomes(outcomes)
+    all.push(...outcomes)
+  }
+  return all
 }
 
 /** The outcomes that did not pass, each with the folder of its evidence. */

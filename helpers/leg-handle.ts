@@ -66,6 +66,7 @@ export async function attach(handle: LegHandle) {
     kube,
     session,
     workers: handle.workers,
+    declared: options.declared,
     runOnNode: runOnKindNode,
     fixtures: fixtureObjects(handle),
     close: () => session.close(),

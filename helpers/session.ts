@@ -9,7 +9,7 @@ import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
 import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
-import { runSteps } from './steps.ts'
+import { runSteps, type Moment } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
 import { readWorld, type World, type WorldOptions } from './world.ts'
 
@@ -34,6 +34,10 @@ export interface RunOptions {
   beforeAsking?: (world: World) => Promise<void>
   /** Ends the run between two steps; what the checks applied is deleted first. */
   signal?: AbortSignal
+  /** Told of the moments of checks with steps: the place for a fault that comes with a policy. */
+  onMoment?: (moment: Moment) => Promise<void>
+  /** Milliseconds until flows that stand still are a finding; shorter where it is known what they will not do. */
+  settledMs?: number
 }
 
 /**
@@ -130,7 +134,7 @@ export class Session {
     })
   }
 
-  async #runSteps(checks: readonly Check[], { signal }: RunOptions): Promise<Outcome[]> {
+  async #runSteps(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
     const { declared, kube } = this.#options
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const unsupported = checks
@@ -138,9 +142,8 @@ export class Session {
       .map((check) => outcomeOf(check, [], 0, declared))
     if (runnable.length === 0) return unsupported
     const [world] = await Promise.all([this.world(), this.reconnect()])
-    const ask = (probes: PlannedProbe[]): Promise<Replies> => this.#ask(planOf(probes))
-    const context = { kube, world, declared, ask, ...(signal === undefined ? {} : { signal }) }
-    return [...unsupported, ...(await runSteps(runnable, context))]
+    const ask = (probes: PlannedProbe[]): Promise<Replies> => this.ask(probes)
+    return [...unsupported, ...(await runSteps(runnable, { ...options, kube, world, declared, ask }))]
   }
 
   /**
@@ -168,6 +171,11 @@ export class Session {
       if (settled || ms >= budgets.trafficReadyMs.ms) return { rounds, ms, converged: false }
       await sleep(100)
     }
+  }
+
+  /** Asks all probes at the same time; their ids must differ. */
+  ask(probes: PlannedProbe[]): Promise<Replies> {
+    return this.#ask(planOf(probes))
   }
 
   async #ask(plan: Plan): Promise<Replies> {

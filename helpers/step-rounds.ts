@@ -15,6 +15,8 @@ export interface RoundContext {
   /** Asks all probes at the same time. */
   ask(probes: PlannedProbe[]): Promise<Replies>
   signal?: AbortSignal
+  /** Milliseconds that flows must stand still to be a finding; the budget policySettledMs unless said. */
+  settledMs?: number
 }
 
 /** A check in one of its steps. */
@@ -93,7 +95,7 @@ export async function settle<T extends Turn>(
     const state = stateOf(looked)
     if (state !== last || rightAtMs.size === turns.length) changedMs = now
     last = state
-    const stoodStill = now - changedMs >= budgets.policySettledMs.ms
+    const stoodStill = now - changedMs >= (context.settledMs ?? budgets.policySettledMs.ms)
     if (stoodStill || now - startedMs >= budgets.policyEnforcedMs.ms + holdMs) {
       const judged = await round(turns, verdictRound, context)
       note(judged, now, rightAtMs)

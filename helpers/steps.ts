@@ -13,7 +13,12 @@ import { rounded } from './verdict.ts'
 /** What checks with steps are run on. */
 export interface StepContext extends RoundContext {
   kube: Pick<Kube, 'tryApply' | 'networking'>
+  /** Told when policies were applied, when they are about to be deleted, and when a phase is over: the place for faults. */
+  onMoment?: (moment: Moment) => Promise<void>
 }
+
+/** Moments in the life of the policies of a phase. */
+export type Moment = 'applied' | 'deleting' | 'ended'
 
 /** One check on its way through its steps. */
 interface Running {
@@ -92,6 +97,7 @@ async function runPhase(phase: readonly Running[], context: StepContext): Promis
     }
   } finally {
     await Promise.all(phase.map((running) => remove(running, [...running.inForce.keys()], context)))
+    await context.onMoment?.('ended')
   }
 }
 
@@ -101,8 +107,10 @@ async function runStep(phase: readonly Running[], index: number, context: StepCo
     const step = running.stopped === undefined ? running.bound.steps[index] : undefined
     return step === undefined ? [] : [{ running, step }]
   })
+  if (turning.some(({ step }) => step.delete.length > 0)) await context.onMoment?.('deleting')
   const startedMs = performance.now()
   await Promise.all(turning.map(({ running, step }) => change(running, step, context)))
+  if (turning.some(({ step }) => step.apply.length > 0)) await context.onMoment?.('applied')
   const turns = turning
     .filter(({ running }) => running.stopped === undefined)
     .map(({ running, step }) => turnOf(running, step, context))

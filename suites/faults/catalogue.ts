@@ -2,7 +2,14 @@ import { dnsFaults } from './dns-faults.ts'
 import type { Fault } from './fault.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
+import { policyFaults } from './policy-faults.ts'
 import { statusFaults } from './status-faults.ts'
 
 /** Every fault that the suite can make, with the checks that it must turn red. */
-export const faults: readonly Fault[] = [...pathFaults, ...dnsFaults, ...podFaults, ...statusFaults]
+export const faults: readonly Fault[] = [
+  ...pathFaults,
+  ...dnsFaults,
+  ...podFaults,
+  ...statusFaults,
+  ...policyFaults,
+]

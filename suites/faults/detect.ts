@@ -1,5 +1,7 @@
 import picomatch from 'picomatch'
-import type { Check, Outcome } from '../../helpers/check.ts'
+import { isPlain, type Check, type Outcome } from '../../helpers/check.ts'
+import { missingFeatures } from '../../helpers/outcome.ts'
+import type { RunOptions } from '../../helpers/session.ts'
 import type { Fault, FaultContext } from './fault.ts'
 
 /** One cell of the detection matrix that is not as the fault declares it. */
@@ -20,9 +22,12 @@ export interface Detection {
   /** All checks green again after healing, and in how many milliseconds. */
   healed: boolean
   healedMs: number
-  /** Checks that were still not green when healing was given up. */
+  /** What the checks came to while it lasted. */
   outcomes: Outcome[]
 }
+
+/** A fault is there and stays: flows that do not do what they must within this will not do it later. In milliseconds. */
+const settledMs = 2_000
 
 /** Injects a fault, runs the checks, compares every cell, heals, and proves that all is green again. */
 export async function detect(
@@ -30,33 +35,70 @@ export async function detect(
   checks: readonly Check[],
   context: FaultContext,
 ): Promise<Detection> {
-  const isRed = picomatch([...fault.red(context.world)])
-  const mayBeRed = picomatch([...(fault.either ?? [])])
+  const isStepped = picomatch([...(fault.stepped ?? [])])
+  const asked = checks.filter((check) => isPlain(check) || isStepped(check.id))
   let outcomes: Outcome[] = []
   let vacuous: string | undefined
   try {
     if (fault.when === 'before-run') await fault.inject(context)
-    outcomes = await context.session.run(
-      checks,
-      fault.when === 'mid-run' ? { beforeAsking: () => fault.inject(context) } : {},
-    )
+    outcomes = await context.session.run(asked, { ...injecting(fault, context), settledMs })
     vacuous = await fault.vacuous(context, outcomes)
   } finally {
     await fault.heal(context)
   }
-  const { converged, ms } = await context.session.converge(checks)
-  const wrong = outcomes.flatMap(({ check, outcome, reason }) => {
-    const wanted = isRed(check) ? fault.outcome : 'passed'
-    const right = outcome === wanted || (mayBeRed(check) && outcome === fault.outcome)
-    return right ? [] : [{ check, wanted, got: outcome, reason }]
-  })
+  const { converged, ms } = await context.session.converge(asked)
+  const stepped = asked.filter((check) => !isPlain(check))
+  const again = converged && stepped.length > 0 ? await context.session.run(stepped) : []
+  const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,
-    red: outcomes.filter(({ outcome }) => outcome !== 'passed').map(({ check }) => check),
-    wrong,
+    red: outcomes.filter(isRed).map(({ check }) => check),
+    wrong: outcomes.flatMap(({ check, outcome, reason }) => {
+      const kinds = wanted(check)
+      return kinds.includes(outcome) ? [] : [{ check, wanted: kinds.join(' or '), got: outcome, reason }]
+    }),
     vacuous,
-    healed: converged,
+    healed: converged && !again.some(isRed),
     healedMs: ms,
     outcomes,
+  }
+}
+
+const isRed = ({ outcome }: Outcome): boolean => outcome === 'failed' || outcome === 'not-run'
+
+/** When the run itself makes and mends the fault. */
+function injecting(fault: Fault, context: FaultContext): RunOptions {
+  const { when } = fault
+  if (when === 'before-run') return {}
+  if (when === 'mid-run') return { beforeAsking: () => fault.inject(context) }
+  const [begins, ends] = when === 'under-policy' ? ['applied', 'deleting'] : ['deleting', 'ended']
+  return {
+    async onMoment(moment) {
+      if (moment === begins) await fault.inject(context)
+      if (moment === ends) await fault.heal(context)
+    },
+  }
+}
+
+/** How each check may end, as the fault declares it. */
+function wantedOf(
+  fault: Fault,
+  checks: readonly Check[],
+  { world, declared }: FaultContext,
+): (id: string) => Outcome['outcome'][] {
+  const turnsRed = picomatch([...fault.red(world)])
+  const mayTurnRed = picomatch([...(fault.either ?? [])])
+  const saysNothing = picomatch([...(fault.inconclusive ?? [])])
+  const unsupported = new Set(
+    checks.filter((check) => missingFeatures(check, declared).length > 0).map(({ id }) => id),
+  )
+  // A check with a declared deviation is as healthy as it gets.
+  const healthy = (id: string): Outcome['outcome'] =>
+    declared.expect.some((each) => declared.matches(each.check, id)) ? 'expected' : 'passed'
+  return (id) => {
+    if (unsupported.has(id)) return ['unsupported']
+    if (saysNothing(id)) return ['not-run']
+    if (turnsRed(id)) return [fault.outcome]
+    return mayTurnRed(id) ? [healthy(id), fault.outcome] : [healthy(id)]
   }
 }

@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '@kubernetes/client-node'
-import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Feature, Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Declared } from '../../helpers/outcome.ts'
 import type { Kube } from '../../helpers/kube.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { Session } from '../../helpers/session.ts'
@@ -12,6 +13,7 @@ export interface FaultContext {
   world: World
   /** Real names of the nodes worker1 and worker2. */
   workers: readonly [string, string]
+  declared: Declared
   /** Runs a program on a node of the cluster; throws when it fails. */
   runOnNode: RunOnNode
   /** The fixtures as they were applied, to bring a killed one back. */
@@ -32,10 +34,20 @@ export interface Fault {
   either?: readonly string[]
   /** How those checks must end. */
   outcome: Extract<OutcomeKind, 'failed' | 'not-run'>
-  /** `mid-run`: made between the look at the API and the first packet. */
-  when: 'before-run' | 'mid-run'
+  /** Globs of the checks that can say nothing while it lasts: they must end as not-run. */
+  inconclusive?: readonly string[]
+  /** Globs of the checks with steps that are asked too; they take seconds each, so only those that it concerns. */
+  stepped?: readonly string[]
+  /** Where it can be made at all; everywhere unless said. */
+  needs?: { feature: Feature; declared: boolean }
+  /**
+   * `mid-run`: made between the look at the API and the first packet. `under-policy`: made whenever a check has applied
+   * policies, mended before it deletes them. `before-removal`: made before that, mended when the check is over.
+   */
+  when: 'before-run' | 'mid-run' | 'under-policy' | 'before-removal'
   inject(context: FaultContext): Promise<void>
   /** Asked while the fault lasts, after the run: why it was vacuous; undefined when it took. */
   vacuous(context: FaultContext, outcomes: readonly Outcome[]): Promise<string | undefined>
+  /** Comes again after the run, also when it has come before. */
   heal(context: FaultContext): Promise<void>
 }
