@@ -48,6 +48,8 @@ export const budgets = {
   policyEnforcedMs: budget('policyEnforcedMs', 30_000),
   /** Flows must go on for this long after a deny to show that nobody enforces it: ten times what enforcing takes. */
   policyIgnoredMs: budget('policyIgnoredMs', 3_000),
+  /** A pod that asks from its first moment does so for this long: leaks that were reported last up to 2 s. */
+  firstPacketsMs: budget('firstPacketsMs', 3_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
   /** A fault must show its effect, or its absence after healing, within this. */

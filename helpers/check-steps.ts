@@ -12,6 +12,9 @@ export const name = z
 
 const namespaceSchema = z.enum(['main', 'other']).describe('The fixture namespace.')
 
+/** The pod that a step starts, to the policies of its check. */
+export const newcomerRole = 'newcomer'
+
 /** Whom a rule lets through. Several peers are alternatives. */
 const policyPeerSchema = z.union([
   z.strictObject({ pods: z.array(name).min(1).describe('Pods of the check, by label.') }),
@@ -74,6 +77,12 @@ const stepSchema = z.strictObject({
     .optional()
     .describe('Where the cluster does not declare this feature, nothing may change and the flows go on.'),
   flows: z.array(flowSchema).min(1),
+  newcomer: z
+    .strictObject({ like: name, to: z.array(name).min(1) })
+    .optional()
+    .describe(
+      'When the flows are as they must be, a pod is started that asks these pods from its first moment. Policies select it as "newcomer".',
+    ),
 })
 export type Step = z.infer<typeof stepSchema>
 
@@ -96,7 +105,7 @@ type RuleInput<Pod extends string> = {
 /** A policy as an author writes it. */
 export type PolicyInput<Pod extends string> = {
   namespace?: z.infer<typeof namespaceSchema>
-  selects: 'every-pod' | Roles<Pod>
+  selects: 'every-pod' | readonly (Pod | typeof newcomerRole)[]
   ingress?: readonly RuleInput<Pod>[]
   egress?: readonly RuleInput<Pod>[]
 }
@@ -114,6 +123,7 @@ export type StepInput<Pod extends string> = Omit<z.input<typeof stepSchema>, 'fl
   apply?: readonly string[]
   delete?: readonly string[]
   flows: readonly FlowInput<Pod>[]
+  newcomer?: { like: Pod; to: Roles<Pod> }
 }
 
 /** What the steps of a check name that it does not declare, in words. */
@@ -124,11 +134,13 @@ export function danglingNames(
 ): string[] {
   const named = [
     ...steps.flatMap(({ flows }) => flows.flatMap(({ from, to }) => [...from, ...to])),
+    ...steps.flatMap(({ newcomer }) => (newcomer === undefined ? [] : [newcomer.like, ...newcomer.to])),
     ...Object.values(policies).flatMap(podsOfPolicy),
   ]
+  const known = steps.some(({ newcomer }) => newcomer !== undefined) ? [...pods, newcomerRole] : pods
   const used = steps.flatMap((step) => [...step.apply, ...step.delete])
   return [
-    ...named.filter((pod) => !pods.includes(pod)).map((pod) => `unknown pod ${pod}`),
+    ...named.filter((pod) => !known.includes(pod)).map((pod) => `unknown pod ${pod}`),
     ...used.filter((policy) => !(policy in policies)).map((policy) => `unknown policy ${policy}`),
   ]
 }

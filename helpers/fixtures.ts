@@ -56,6 +56,9 @@ const programDirectory = '/agent'
 /** What the control stream runs in the agent container. */
 export const agentCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'probe']
 
+/** What a pod runs that asks from its first moment; its plan follows. */
+export const firstCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'first']
+
 /** What the fixtures are made from. */
 export interface FixtureOptions {
   runId: string

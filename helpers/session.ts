@@ -7,9 +7,10 @@ import { isPlain, type Check, type Outcome } from './check.ts'
 import { messageOf } from './errors.ts'
 import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
+import { startNewcomer } from './newcomer.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
 import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
-import { runSteps, type Moment } from './steps.ts'
+import { runSteps, type Moment, type StepContext } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
 import { readWorld, type World, type WorldOptions } from './world.ts'
 
@@ -143,7 +144,15 @@ export class Session {
     if (runnable.length === 0) return unsupported
     const [world] = await Promise.all([this.world(), this.reconnect()])
     const ask = (probes: PlannedProbe[]): Promise<Replies> => this.ask(probes)
-    return [...unsupported, ...(await runSteps(runnable, { ...options, kube, world, declared, ask }))]
+    const context: StepContext = {
+      ...options,
+      kube,
+      world,
+      declared,
+      ask,
+      startNewcomer: (template, newcomer, first) => startNewcomer(kube, world, template, newcomer, first),
+    }
+    return [...unsupported, ...(await runSteps(runnable, context))]
   }
 
   /**

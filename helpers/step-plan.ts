@@ -1,8 +1,8 @@
 import type { V1NetworkPolicy } from '@kubernetes/client-node'
 import { agentPorts } from './agent/protocol.ts'
-import type { Flow, Step } from './check-steps.ts'
+import { newcomerRole, type Flow, type Step } from './check-steps.ts'
 import type { Check, End } from './check.ts'
-import { servicePorts } from './fixtures.ts'
+import { podLabel, servicePorts } from './fixtures.ts'
 import { bindPods, nonce, podEnd, type PlannedProbe } from './plan.ts'
 import { decide, isolates } from './policy-engine.ts'
 import { namespaceLabels, policyObjects, policyPod } from './policy-objects.ts'
@@ -41,8 +41,38 @@ export interface Asking {
 
 /** Binds a check with steps. */
 export function bindSteps(check: Check, world: World): BoundCheck {
-  const pods = bindPods(check, world)
+  const pods: Map<string, WorldPod> = bindPods(check, world)
+  const like = check.steps?.find(({ newcomer }) => newcomer !== undefined)?.newcomer?.like
+  const template = like === undefined ? undefined : pods.get(like)
+  if (template !== undefined) pods.set(newcomerRole, newcomerLike(template, world))
   return { check, steps: check.steps ?? [], pods, policies: policyObjects(check, pods, world) }
+}
+
+/** A pod that does not exist yet; it has no address, so nobody can ask it. */
+function newcomerLike(template: WorldPod, world: World): WorldPod {
+  const { serviceIp: _service, ...rest } = template
+  return {
+    ...rest,
+    name: newcomerRole,
+    fullName: `${world.namespaces[template.namespace]}/${newcomerRole}`,
+    uid: '',
+    ip: '',
+    ready: false,
+    labels: { 'app.kubernetes.io/managed-by': 'cni-conformance', [podLabel]: newcomerRole },
+  }
+}
+
+/** What a newcomer asks its peers, as the policies in force have it. */
+export function firstCells(
+  bound: BoundCheck,
+  step: Step,
+  inForce: readonly V1NetworkPolicy[],
+  world: World,
+): Cell[] {
+  const { newcomer } = step
+  if (newcomer === undefined) return []
+  const flow = { from: [newcomerRole], to: newcomer.to, via: 'pod-ip' as const, protocols: ['tcp' as const] }
+  return cellsOf(bound, { ...step, flows: [flow] }, inForce, world, true)
 }
 
 /**

@@ -146,6 +146,18 @@ describe.concurrent('checks with steps', () => {
       expect(outcomes[1]?.reason).toContain('control:')
     })
 
+    test('a new pod that reaches what is denied for a moment fails the check, and the moment is measured', async () => {
+      const podStart = one('network-policy/egress/pod-start')
+      const [leaks] = await runSteps(podStart, simulate({ world, leakMs: 250 }))
+      expect(leaks?.outcome).toBe('failed')
+      expect(leaks?.reason).toContain('the last of them begun 350 ms after the start of its program')
+      expect(leaks?.measurements).toContainEqual({ name: 'leak after pod start', ms: 350 })
+      const [tight] = await runSteps(podStart, simulate({ world }))
+      expect(tight?.outcome).toBe('passed')
+      expect(tight?.measurements).toContainEqual({ name: 'leak after pod start', ms: 0 })
+      expect(tight?.measurements).toContainEqual({ name: 'pod start to first allowed answer', ms: 140 })
+    })
+
     test('what the API server refuses is said, and nothing is judged', async () => {
       const [outcome] = await runSteps(ingress, simulate({ world, refusal: 'HTTP 403: forbidden' }))
       expect(outcome).toMatchObject({ outcome: 'not-run' })

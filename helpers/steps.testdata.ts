@@ -20,6 +20,8 @@ export interface Simulated {
   breaks?: (from: WorldPod, to: WorldPod, protocol: string, denied: boolean) => WireEnd | undefined
   /** Pods whose agents have no stream. */
   dead?: readonly string[]
+  /** For how long a new pod gets answers that it should not. */
+  leakMs?: number
   /** What the API server says to a policy. */
   refusal?: string
 }
@@ -36,13 +38,20 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
   const { world } = network
   const log: Log = { batches: [], changes: [] }
   const active = new Map<string, { policy: V1NetworkPolicy; fromMs: number; untilMs: number }>()
-  const { enforcedAfterMs = 0, restoredAfterMs = 0, enforces = () => true } = network
+  const { enforcedAfterMs = 0, restoredAfterMs = 0, enforces = () => true, leakMs = 0 } = network
   const networking = {
     deleteNamespacedNetworkPolicy: async ({ name }: { name: string }) => {
       log.changes.push(`delete ${name}`)
       const found = active.get(name)
       if (found !== undefined) found.untilMs = performance.now() + restoredAfterMs
     },
+  }
+  const inForce = (): PolicyWorld => {
+    const now = performance.now()
+    const policies = [...active.values()]
+      .filter(({ policy, fromMs, untilMs }) => enforces(policy) && fromMs <= now && now < untilMs)
+      .map(({ policy }) => policy)
+    return { policies, namespaces: namespaceLabels(world) }
   }
   return {
     world,
@@ -59,14 +68,30 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
       },
       networking: networking as unknown as StepContext['kube']['networking'],
     },
+    async startNewcomer(_template, newcomer, plan) {
+      const { policies, namespaces } = inForce()
+      const results = plan.targets.map(({ name }) => {
+        const to = world.pods.find((pod) => pod.name === name)
+        if (to === undefined) throw new Error(`no pod ${name}`)
+        const asked = { from: policyPod(newcomer, world), to: policyPod(to, world), port: 8081 } as const
+        const { allowed } = decide({ policies, namespaces }, { ...asked, protocol: 'TCP' })
+        const times = allowed ? { firstMs: 40, lastMs: 2_990 } : { firstMs: 40, lastMs: leakMs }
+        const answers = allowed || leakMs > 0
+        return {
+          name,
+          asked: 300,
+          answered: answers ? 5 : 0,
+          ...(answers ? times : {}),
+          peers: answers ? [to.uid] : [],
+        }
+      })
+      return { podUid: 'new', startedMs: 100, results }
+    },
     async ask(probes) {
       log.batches.push(probes)
-      const now = performance.now()
-      const policies = [...active.values()]
-        .filter(({ policy, fromMs, untilMs }) => enforces(policy) && fromMs <= now && now < untilMs)
-        .map(({ policy }) => policy)
+      const policies = inForce()
       await sleep(5)
-      return repliesOf(probes, { policies, namespaces: namespaceLabels(world) }, network)
+      return repliesOf(probes, policies, network)
     },
   }
 }

@@ -1,18 +1,24 @@
 import type { V1NetworkPolicy } from '@kubernetes/client-node'
 import { awaitUntil } from './await.ts'
 import { budgets } from './budgets.ts'
-import type { Step } from './check-steps.ts'
+import type { FirstPlan, FirstReport } from './agent/first-packets.ts'
+import { newcomerRole, type Step } from './check-steps.ts'
 import type { Check, Observation, Outcome, StepResult } from './check.ts'
+import { messageOf } from './errors.ts'
+import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { outcomeOf } from './outcome.ts'
-import { bindSteps, cellsOf, phasesOf, type BoundCheck, type Cell } from './step-plan.ts'
+import { bindSteps, cellsOf, firstCells, phasesOf, type BoundCheck, type Cell } from './step-plan.ts'
 import { round, settle, verdictRound, type RoundContext, type Seen } from './step-rounds.ts'
 import { judgeStep } from './step-verdict.ts'
 import { rounded } from './verdict.ts'
+import type { WorldPod } from './world.ts'
 
 /** What checks with steps are run on. */
 export interface StepContext extends RoundContext {
   kube: Pick<Kube, 'tryApply' | 'networking'>
+  /** Starts a pod like `template` under this name, and returns what it could reach from its first moment. */
+  startNewcomer(template: WorldPod, newcomer: WorldPod, plan: FirstPlan): Promise<FirstReport>
   /** Told when policies were applied, when they are about to be deleted, and when a phase is over: the place for faults. */
   onMoment?: (moment: Moment) => Promise<void>
 }
@@ -121,9 +127,27 @@ async function runStep(phase: readonly Running[], index: number, context: StepCo
     : await settle(turns, startedMs, holdMs, context)
   for (const turn of turns) {
     const { observations, off } = judged(turn, seen, context)
-    writeDown(turn, observations, off, startedMs)
+    const first = off.length === 0 ? await firstPackets(turn.running, turn.step, context) : []
+    const offFirst = first.filter(({ verdict, expected }) => verdict !== expected)
+    writeDown(turn, [...observations, ...first], [...off, ...offFirst], startedMs)
     const rightMs = rightAtMs.get(turn)
     if (off.length === 0 && rightMs !== undefined) measure(turn, rounded(rightMs - startedMs))
+  }
+}
+
+/** What a pod that starts now reaches, where the step asks for one; only when the policies are known to be enforced. */
+async function firstPackets(running: Running, step: Step, context: StepContext): Promise<Observation[]> {
+  const { bound, inForce, measurements } = running
+  const newcomer = bound.pods.get(newcomerRole)
+  const template = bound.pods.get(step.newcomer?.like ?? '')
+  if (newcomer === undefined || template === undefined) return []
+  const cells = firstCells(bound, step, [...inForce.values()], context.world)
+  try {
+    const report = await context.startNewcomer(template, newcomer, firstPlan(cells))
+    measurements.push(...firstMeasurements(cells, report))
+    return judgeFirst(step, cells, report)
+  } catch (error) {
+    return nothingKnown(step, cells, messageOf(error))
   }
 }
 

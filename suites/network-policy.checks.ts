@@ -56,17 +56,12 @@ const isolate = (direction: Direction, rules: readonly Rule[]): PolicyInput<Role
 function threeSteps(
   policies: readonly string[],
   flows: readonly FlowInput<Role>[],
-  options: { after?: 'judged'; effectNeeds?: 'network-policy' } = {},
+  options: { after?: 'judged' } & Pick<StepInput<Role>, 'effectNeeds' | 'newcomer'> = {},
 ): StepInput<Role>[] {
-  const { after = 'control', effectNeeds } = options
+  const { after = 'control', ...under } = options
   return [
     { name: 'before the policy', role: 'control', flows },
-    {
-      name: 'under the policy',
-      apply: policies,
-      flows,
-      ...(effectNeeds === undefined ? {} : { effectNeeds }),
-    },
+    { name: 'under the policy', apply: policies, flows, ...under },
     { name: 'after its removal', delete: policies, role: after, flows },
   ]
 }
@@ -216,6 +211,21 @@ const namespaceWide = (['ingress', 'egress'] as const).map((direction) => {
   })
 })
 
+/** The leak window: what a new pod can do before its policy has caught up with it. */
+const podStart = defineCheck({
+  ...about,
+  covers: [...about.covers],
+  features: [...about.features],
+  id: 'network-policy/egress/pod-start',
+  requirement:
+    'A pod that starts under an egress policy MUST reach what the policy allows, and MUST NOT at any moment reach what it denies.',
+  pods: pods.egress,
+  policies: { allow: { selects: ['subject', 'newcomer'], egress: [{ peers: [{ pods: ['near'] }] }] } },
+  steps: threeSteps(['allow'], [flowsOf('egress'), ...besides('egress')], {
+    newcomer: { like: 'subject', to: ['near', 'far', 'stranger'] },
+  }),
+})
+
 /** The one check of this topic for every cluster: declared or not, what is declared is true. */
 const declaration = defineCheck({
   id: 'network-policy/declaration',
@@ -228,4 +238,4 @@ const declaration = defineCheck({
   steps: threeSteps(['deny'], [flowsOf('ingress'), ...besides('ingress')], { effectNeeds: 'network-policy' }),
 })
 
-export const networkPolicyChecks: readonly Check[] = [declaration, ...namespaceWide, ...perTopic]
+export const networkPolicyChecks: readonly Check[] = [declaration, ...namespaceWide, ...perTopic, podStart]

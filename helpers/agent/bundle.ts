@@ -7,6 +7,7 @@ import { join } from 'node:path'
 export const programModules = [
   'dns-message',
   'facts',
+  'first-packets',
   'frames',
   'identity',
   'main',

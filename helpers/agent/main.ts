@@ -1,3 +1,4 @@
+import { askFirst, type FirstPlan } from './first-packets.ts'
 import { encodeLine, LineReader } from './frames.ts'
 import { readSelf, receiptsSocket } from './identity.ts'
 import { Prober, socketCap, type FrameBody } from './prober.ts'
@@ -8,7 +9,7 @@ import { watchStalls } from './stalls.ts'
 
 /**
  * The program in the pods. `serve` is the container's main process; `probe` is started by the runner over exec, takes
- * commands on stdin and writes frames on stdout. Runs on any Node.js >= 22.2 (zlib.crc32), needs no files of its own.
+ * commands on stdin and writes frames on stdout. `first` asks alone and prints what it saw. Runs on any Node.js >= 22.2 (zlib.crc32), needs no files of its own.
  */
 
 /** The runner takes a stream for dead after several of these. */
@@ -74,10 +75,16 @@ function probe(): void {
   setInterval(() => send({ type: 'beat' }), beatMs)
 }
 
-const [mode] = process.argv.slice(2)
+/** `first`: the main process of a pod that asks from its first moment and then ends. */
+async function first(plan: string): Promise<void> {
+  console.log(JSON.stringify(await askFirst(JSON.parse(plan) as FirstPlan, self.podUid)))
+}
+
+const [mode, argument = ''] = process.argv.slice(2)
 if (mode === 'serve') await serve()
 else if (mode === 'probe') probe()
+else if (mode === 'first') await first(argument)
 else {
-  console.error('usage: main.mjs serve | probe')
+  console.error('usage: main.mjs serve | probe | first <plan>')
   process.exitCode = 2
 }

@@ -1,0 +1,113 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import type { FirstPlan, FirstReport } from './agent/first-packets.ts'
+import { awaitUntil } from './await.ts'
+import { budgets } from './budgets.ts'
+import { SetupError } from './errors.ts'
+import { containers, firstCommand } from './fixtures.ts'
+import type { Kube } from './kube.ts'
+import type { World, WorldPod } from './world.ts'
+
+/**
+ * Starts a pod like a fixture pod, on its node, that asks from its first moment; returns what it saw when it has ended.
+ * The pod is deleted whatever happens.
+ *
+ * @throws {SetupError} when it does not start, does not end, or says nothing that can be read
+ */
+export async function startNewcomer(
+  kube: Kube,
+  world: World,
+  template: WorldPod,
+  newcomer: WorldPod,
+  plan: FirstPlan,
+): Promise<FirstReport> {
+  const namespace = world.namespaces[template.namespace]
+  const target = { name: newcomer.name, namespace }
+  const model = await kube.core.readNamespacedPod({ name: template.name, namespace })
+  await kube.apply([newcomerObject(model, newcomer, namespace, plan)])
+  try {
+    await awaitUntil(
+      async () => {
+        const { status } = await kube.core.readNamespacedPod(target)
+        if (status?.phase === 'Succeeded') return { done: true, value: undefined }
+        const state = status?.containerStatuses?.[0]?.state
+        if (status?.phase === 'Failed') {
+          throw new SetupError({
+            what: `pod ${newcomer.fullName} failed`,
+            seen: state?.terminated?.message ?? state?.terminated?.reason ?? 'no reason given',
+            next: 'look at its events',
+          })
+        }
+        return { done: false, seen: state?.waiting?.reason ?? status?.phase ?? 'no status' }
+      },
+      {
+        what: `pod ${newcomer.fullName} to start and to end`,
+        budget: budgets.fixturesReadyMs,
+        next: 'look at its events; is the CNI running on that node?',
+      },
+    )
+    const log = await kube.core.readNamespacedPodLog({ ...target, container: containers.agent })
+    return readReport(log, newcomer)
+  } finally {
+    await kube.core.deleteNamespacedPod({ ...target, gracePeriodSeconds: 0 }).catch(() => undefined)
+    await awaitUntil(
+      async () => {
+        const { items } = await kube.core.listNamespacedPod({
+          namespace,
+          fieldSelector: `metadata.name=${newcomer.name}`,
+        })
+        return items.length === 0
+          ? { done: true, value: undefined }
+          : { done: false, seen: 'it is still there' }
+      },
+      {
+        what: `pod ${newcomer.fullName} to be gone`,
+        budget: budgets.fixturesReadyMs,
+        next: `delete it by hand: kubectl -n ${namespace} delete pod ${newcomer.name}`,
+      },
+    )
+  }
+}
+
+function newcomerObject(model: V1Pod, newcomer: WorldPod, namespace: string, plan: FirstPlan): V1Pod {
+  const agent = model.spec?.containers.find(({ name }) => name === containers.agent)
+  if (model.spec === undefined || agent === undefined) throw new Error('the model has no agent container')
+  const { image, imagePullPolicy, securityContext, env, volumeMounts } = agent
+  const { nodeName, securityContext: podSecurity, volumes } = model.spec
+  const given = { image, imagePullPolicy, securityContext, env, volumeMounts }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: newcomer.name, namespace, labels: { ...newcomer.labels } },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 1,
+      ...defined({ nodeName, securityContext: podSecurity, volumes }),
+      containers: [
+        { name: containers.agent, command: [...firstCommand, JSON.stringify(plan)], ...defined(given) },
+      ],
+    },
+  }
+}
+
+/** Without the keys that have no value. */
+function defined<T extends object>(object: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>
+  }
+}
+
+function readReport(log: string, newcomer: WorldPod): FirstReport {
+  const line = log.trim().split('\n').at(-1) ?? ''
+  try {
+    return JSON.parse(line) as FirstReport
+  } catch (error) {
+    throw new SetupError({
+      what: `pod ${newcomer.fullName} did not say what it saw`,
+      seen: log.slice(-500),
+      next: 'report this',
+      cause: error,
+    })
+  }
+}
