@@ -246,6 +246,34 @@ describe('single rules, against the words of the documentation', () => {
     expect(allowed([ingress({ _from: [blue, dbs] })], ask(web2, web))).toBe(false)
   })
 
+  test('label expressions: NotIn and DoesNotExist are met by a pod without the label, In and Exists are not', () => {
+    const from = (operator: string, key: string, values?: string[]) => [
+      ingress({
+        _from: [
+          {
+            podSelector: {
+              matchExpressions: [{ key, operator, ...(values === undefined ? {} : { values }) }],
+            },
+          },
+        ],
+      }),
+    ]
+    // `db` has app=db and no label "absent".
+    const meets = (operator: string, key: string, values?: string[]): boolean =>
+      allowed(from(operator, key, values), ask(db, web))
+    expect(meets('In', 'app', ['db', 'x'])).toBe(true)
+    expect(meets('In', 'app', ['web'])).toBe(false)
+    expect(meets('In', 'absent', ['web', 'db'])).toBe(false)
+    expect(meets('NotIn', 'app', ['db'])).toBe(false)
+    expect(meets('NotIn', 'app', ['web'])).toBe(true)
+    expect(meets('NotIn', 'absent', ['db'])).toBe(true)
+    expect(meets('Exists', 'app')).toBe(true)
+    expect(meets('Exists', 'absent')).toBe(false)
+    expect(meets('DoesNotExist', 'app')).toBe(false)
+    expect(meets('DoesNotExist', 'absent')).toBe(true)
+    expect(() => meets('Like', 'app')).toThrow('operator Like')
+  })
+
   test('an excepted block is cut out', () => {
     const list = [ingress({ _from: [{ ipBlock: { cidr: '10.0.0.0/16', except: [`${db.ip}/32`] } }] })]
     expect(allowed(list, ask(web2, web))).toBe(true)

@@ -131,6 +131,39 @@ describe.concurrent('checks with steps', () => {
       expect(denied?.detail).toContain('nobody got an answer from or to cnic-main/worker1-a')
     })
 
+    test('a control that answers later than a denied probe waits is none', async () => {
+      const slow = simulate({ world, answerMs: (from) => (from.name === 'worker2-other' ? 1_200 : 1) })
+      const [outcome] = await runSteps(ingress, slow)
+      expect(outcome).toMatchObject({ outcome: 'not-run' })
+      expect(outcome?.reason).toContain(
+        'nobody got an answer from or to cnic-other/worker2-other within 1000 ms',
+      )
+    })
+
+    test('a pod that reaches itself is no control of its own silence', async () => {
+      const [check] = ingress
+      const [before, under, after] = check?.steps ?? []
+      if (check === undefined || before === undefined || under === undefined || after === undefined) return
+      const alone = {
+        ...under,
+        flows: [
+          { from: ['near'], to: ['subject'], via: 'pod-ip' as const, protocols: ['tcp' as const] },
+          { from: ['subject'], to: ['subject'], via: 'pod-ip' as const, protocols: ['tcp' as const] },
+          { from: ['near'], to: ['far'], via: 'pod-ip' as const, protocols: ['tcp' as const] },
+        ],
+      }
+      const [outcome] = await runSteps([{ ...check, steps: [before, alone, after] }], simulate({ world }))
+      expect(outcome).toMatchObject({ outcome: 'not-run' })
+      expect(outcome?.reason).toContain('from or to cnic-main/worker1-b within')
+    })
+
+    test('where paths do not work, all checks are stopped by one batch', async () => {
+      const network = simulate({ world, breaks: () => 'timeout' })
+      const outcomes = await runSteps(networkPolicyChecks, network)
+      expect(kinds(outcomes)).toEqual(['not-run'])
+      expect(network.log.batches).toHaveLength(1)
+    })
+
     test('an agent without a stream makes not-run, whatever is silent', async () => {
       const outcomes = await runSteps(ingress, simulate({ world, dead: ['worker1-b'] }))
       expect(kinds(outcomes)).toEqual(['not-run'])

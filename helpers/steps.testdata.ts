@@ -18,6 +18,8 @@ export interface Simulated {
   enforces?: (policy: V1NetworkPolicy) => boolean
   /** What becomes of a question that the policies leave undecided; undefined is an answer. */
   breaks?: (from: WorldPod, to: WorldPod, protocol: string, denied: boolean) => WireEnd | undefined
+  /** Round trip of an answer in milliseconds. */
+  answerMs?: (from: WorldPod, to: WorldPod) => number
   /** Pods whose agents have no stream. */
   dead?: readonly string[]
   /** For how long a new pod gets answers that it should not. */
@@ -99,7 +101,7 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
 function repliesOf(
   probes: readonly PlannedProbe[],
   policies: PolicyWorld,
-  { world, breaks, dead = [] }: Simulated,
+  { world, breaks, answerMs = () => 1, dead = [] }: Simulated,
 ) {
   const results = new Map<string, WireResult>()
   for (const { from, mayAnswer, questions } of probes) {
@@ -123,7 +125,7 @@ function repliesOf(
         id: wire.id,
         end,
         attempts: 1,
-        ms: end === 'answered' ? 1 : wire.timeoutMs,
+        ms: end === 'answered' ? answerMs(from, to) : wire.timeoutMs,
         ...(end === 'answered' ? { identity } : {}),
       })
     }
