@@ -47,7 +47,7 @@ export const budgets = {
   /** The same while flows still change, one after the other. */
   policyEnforcedMs: budget('policyEnforcedMs', 30_000),
   /** Flows must go on for this long after a deny to show that nobody enforces it: ten times what enforcing takes. */
-  policyIgnoredMs: budget('policyIgnoredMs', 3_000),
+  policyIgnoredMs: budget('policyIgnoredMs', 2_000),
   /** A pod that asks from its first moment does so for this long: leaks that were reported last up to 2 s. */
   firstPacketsMs: budget('firstPacketsMs', 3_000),
   /** Evidence after a failure, all nodes side by side. */

@@ -73,5 +73,6 @@ function reasonOf(off: readonly Observation[]): string {
   const [first] = off
   if (first === undefined) return ''
   const more = off.length > 1 ? ` (and ${off.length - 1} more)` : ''
-  return `${first.verdict}, expected ${first.expected}: ${first.probe}: ${first.detail ?? ''}${more}`
+  const when = first.step === undefined ? '' : `${first.step}: `
+  return `${when}${first.verdict}, expected ${first.expected}: ${first.probe}: ${first.detail ?? ''}${more}`
 }

@@ -221,6 +221,7 @@ describe.concurrent('checks with steps', () => {
       expect(outcome?.outcome).toBe('passed')
       const step = outcome?.steps?.find(({ name }) => name === 'under the policy')
       expect(step?.ms).toBeGreaterThanOrEqual(budgets.policyIgnoredMs.ms)
+      expect(outcome?.measurements).toBeUndefined()
     })
 
     test('a policy that is enforced all the same is a failure of the declaration', async () => {

@@ -233,12 +233,16 @@ function writeDown(
   })
 }
 
+const enforcedName = 'policy created to enforced'
+
 /** Until the sending of the first round that saw every cell right, and so did all after it: an upper bound, one round wide. */
 function measure({ running, step, cells }: RunningTurn, ms: number): void {
   const { measurements } = running
   if (step.apply.length > 0 && cells.some(({ allowed }) => !allowed))
-    measurements.push({ name: 'policy created to enforced', ms })
-  else if (step.delete.length > 0) measurements.push({ name: 'policy deleted to restored', ms })
+    measurements.push({ name: enforcedName, ms })
+  // Where nothing was enforced there is nothing to restore.
+  else if (step.delete.length > 0 && measurements.some(({ name }) => name === enforcedName))
+    measurements.push({ name: 'policy deleted to restored', ms })
 }
 
 function outcomeFor(running: Running, { declared }: StepContext): Outcome {

@@ -45,6 +45,10 @@ export function detailsIn(all: readonly Outcome[], folder = ''): (outcome: Outco
         text: `${fine} of ${observations.length} probes as expected; the check took ${duration(outcome.durationMs)}`,
       })
     }
+    if (outcome.measurements !== undefined) {
+      const measured = outcome.measurements.map(({ name, ms }) => `${oneLine(name)} ${duration(ms)}`)
+      details.push({ label: 'measured', text: measured.join(', ') })
+    }
     // Beside a check that did not run there is nothing to compare.
     const beside = observations.length > 0 ? neighbours(outcome) : []
     if (beside.length > 0) {
@@ -85,9 +89,10 @@ function probeDetails(observation: Observation): Detail[] {
     : `${endText(from)} → ${endText(to)}, ${via} over ${protocol}`
   const often = inside ? '' : `; ${answered} of ${asked} answered, ${attempts} sent`
   const words = detail === undefined ? '' : `: ${oneLine(detail)}`
+  const when = observation.step === undefined ? '' : `${oneLine(observation.step)}: `
   const details: Detail[] = [
     { label: inside ? 'look' : 'path', text: inside ? `${ways}: ${endText(from)}` : oneLine(ways) },
-    { label: 'seen', text: `${verdict}, expected ${expected}${words}${often}` },
+    { label: 'seen', text: `${when}${verdict}, expected ${expected}${words}${often}` },
   ]
   if (peers.length > 0) {
     const named = peers.map(
