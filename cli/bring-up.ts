@@ -97,6 +97,7 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
       kubeconfig,
       workers,
       podSubnet: definition.network.podSubnet,
+      cni: { name: definition.cni.name, encapsulation: definition.cni.encapsulation },
       features: definition.features,
       expect: definition.expect,
     }

@@ -29,8 +29,16 @@ const staticChecks: readonly (readonly [string, ...string[]])[] = [
   ['knip'],
 ]
 
-/** Vitest projects, one process each. Some of `docker` work on the node image that `conformance` has brought. */
-const projects = ['unit', 'browser', 'conformance', 'docker'] as const
+/** The clusters of the conformance suites: those that CNI names, with blanks or commas between. */
+const clusters = (process.env['CNI'] ?? 'flannel calico cilium').split(/[\s,]+/).filter((name) => name !== '')
+
+/** One process of Vitest each. Some of `docker` work on a node image that `conformance` has brought. */
+const runs: readonly { project: string; cluster?: string }[] = [
+  { project: 'unit' },
+  { project: 'browser' },
+  ...clusters.map((cluster) => ({ project: 'conformance', cluster })),
+  { project: 'docker' },
+]
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 }
 const add = (counts: Counts): void => {
@@ -39,10 +47,11 @@ const add = (counts: Counts): void => {
   total.skipped += counts.skipped
 }
 
-async function runChild(argv: readonly string[]): Promise<number> {
+async function runChild(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
   const [program = '', ...rest] = argv
   const child = spawn(join(root, 'node_modules', '.bin', program), rest, {
     cwd: root,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal))
@@ -58,22 +67,16 @@ for (const argv of staticChecks) {
 
 const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-test-'))
 try {
-  for (const project of projects) add(await runProject(project))
+  for (const each of runs) add(await runProject(each))
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
 
-async function runProject(project: string): Promise<Counts> {
-  const file = join(folder, `${project}.json`)
-  const code = await runChild([
-    'vitest',
-    'run',
-    '--project',
-    project,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${file}`,
-  ])
+async function runProject({ project, cluster }: (typeof runs)[number]): Promise<Counts> {
+  const file = join(folder, `${project}-${cluster ?? ''}.json`)
+  const argv = ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json']
+  const env = cluster === undefined ? {} : { CNI: cluster }
+  const code = await runChild([...argv, `--outputFile.json=${file}`], env)
   const counts = await countsIn(file)
   // A project that dies before its first test, or fails outside one, has no failed test to show for it. Where all are
   // skipped each has said why, and the closing line counts them.

@@ -18,6 +18,7 @@ const legHandleSchema = z.strictObject({
   workers: z.tuple([z.string(), z.string()]),
   images: z.strictObject({ node: z.string(), agnhost: z.string() }),
   podSubnet: z.string(),
+  cni: z.strictObject({ name: z.string(), encapsulation: z.string() }),
   features: z.array(z.string()),
   expect: z.array(
     z.strictObject({
@@ -65,6 +66,7 @@ export async function attach(handle: LegHandle) {
   return {
     kube,
     session,
+    cni: handle.cni,
     workers: handle.workers,
     declared: options.declared,
     runOnNode: runOnKindNode,

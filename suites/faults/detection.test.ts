@@ -4,6 +4,7 @@ import { attach, readLegHandle } from '../../helpers/leg-handle.ts'
 import { checks } from '../catalogue.ts'
 import { faults } from './catalogue.ts'
 import { detect } from './detect.ts'
+import { unmetNeed } from './fault.ts'
 
 describe('detection matrix', () => {
   const leg = inject('leg')
@@ -20,11 +21,9 @@ describe('detection matrix', () => {
     test(
       `${fault.id} turns exactly its checks red, and healing makes all green`,
       async ({ skip }) => {
-        const { needs } = fault
-        if (needs !== undefined && attached.declared.features.includes(needs.feature) !== needs.declared) {
-          skip(`only where ${needs.feature} is ${needs.declared ? '' : 'not '}declared`)
-        }
         const context = { ...attached, world: await attached.session.world() }
+        const unmet = unmetNeed(fault, context)
+        if (unmet !== undefined) skip(unmet)
         const detection = await detect(fault, checks, context)
         expect(detection.vacuous).toBeUndefined()
         expect(detection.wrong).toEqual([])

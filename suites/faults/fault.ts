@@ -14,6 +14,7 @@ export interface FaultContext {
   /** Real names of the nodes worker1 and worker2. */
   workers: readonly [string, string]
   declared: Declared
+  cni: { name: string; encapsulation: string }
   /** Runs a program on a node of the cluster; throws when it fails. */
   runOnNode: RunOnNode
   /** The fixtures as they were applied, to bring a killed one back. */
@@ -22,6 +23,23 @@ export interface FaultContext {
 
 /** What the red checks depend on: where the nodes' and the DNS servers' pods are. */
 export type Placement = Pick<World, 'nodes' | 'dns'>
+
+/** What a cluster must be like for a fault: everything that is named. */
+interface Needs {
+  feature?: { name: Feature; declared: boolean }
+  cnis?: readonly string[]
+  encapsulation?: string
+}
+
+/** Why a fault cannot be made on this cluster; undefined when it can. */
+export function unmetNeed({ needs = {} }: Fault, { cni, declared }: FaultContext): string | undefined {
+  const { feature, cnis, encapsulation } = needs
+  if (feature !== undefined && declared.features.includes(feature.name) !== feature.declared)
+    return `only where ${feature.name} is ${feature.declared ? '' : 'not '}declared`
+  if (cnis !== undefined && !cnis.includes(cni.name)) return `only on ${cnis.join(' and ')}`
+  if (encapsulation !== undefined && encapsulation !== cni.encapsulation) return `only with ${encapsulation}`
+  return undefined
+}
 
 /** A fault is a value like a check: what it breaks, which checks it must turn red, how it is made and mended. */
 export interface Fault {
@@ -39,7 +57,7 @@ export interface Fault {
   /** Globs of the checks with steps that are asked too; they take seconds each, so only those that it concerns. */
   stepped?: readonly string[]
   /** Where it can be made at all; everywhere unless said. */
-  needs?: { feature: Feature; declared: boolean }
+  needs?: Needs
   /**
    * `mid-run`: made between the look at the API and the first packet. `under-policy`: made whenever a check has applied
    * policies, mended before it deletes them. `before-removal`: made before that, mended when the check is over.

@@ -1,9 +1,16 @@
 import type { Fault, FaultContext, Placement } from './fault.ts'
 import { dnsAnswers } from './dns-faults.ts'
-import { packetFilterFault } from './packet-filter.ts'
+import { packetFilterFault, type Rule } from './packet-filter.ts'
+import { routeRemoved } from './route-fault.ts'
 
-/** UDP port of the kernel's VXLAN device that Flannel makes: its documented default for Linux. */
-const vxlanPort = '8472'
+/** UDP port of each CNI's VXLAN: the old number of Linux, or that of IANA. */
+const vxlanPorts: Readonly<Record<string, string>> = { flannel: '8472', cilium: '8472', calico: '4789' }
+
+/** Name of the interface that leads to the pods of a node, as iptables matches it, where it is iptables that they pass. */
+const podInterfaces: Readonly<Record<string, string>> = { flannel: 'cni0', calico: 'cali+' }
+
+/** Cilium's programs take packets from pod to pod without asking iptables or the routes of the node. */
+const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 
 /** Checks that need packets of pods to cross from one worker to the other and back. */
 const acrossWorkers = [
@@ -27,15 +34,16 @@ function addressOf(world: Placement, name: string): string {
 }
 
 /** Drops the overlay's packets from one worker to the other, where they arrive. */
-const dropVxlan = ({ world }: FaultContext, from: string, to: string) => ({
-  node: to,
-  table: 'raw' as const,
-  chain: 'PREROUTING',
-  match: ['-s', addressOf(world, from), '-p', 'udp', '--dport', vxlanPort, '-j', 'DROP'],
-})
+function dropVxlan({ world, cni }: FaultContext, from: string, to: string): Rule {
+  const port = vxlanPorts[cni.name]
+  if (port === undefined) throw new Error(`the VXLAN port of ${cni.name} is not known`)
+  const match = ['-s', addressOf(world, from), '-p', 'udp', '--dport', port, '-j', 'DROP']
+  return { node: to, table: 'raw', chain: 'PREROUTING', match }
+}
 
 const vxlanDropped: Fault = {
   id: 'vxlan-dropped',
+  needs: { encapsulation: 'vxlan' },
   breaks: 'The overlay port is dropped between the two workers, both ways.',
   red: (world) => [
     ...acrossWorkers,
@@ -50,6 +58,7 @@ const vxlanDropped: Fault = {
 
 const vxlanDroppedOneWay: Fault = {
   id: 'vxlan-dropped-one-way',
+  needs: { encapsulation: 'vxlan' },
   breaks: 'The overlay port is dropped from the first worker to the second; the other direction is whole.',
   red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
   ...packetFilterFault((context) => [dropVxlan(context, ...context.workers)]),
@@ -57,6 +66,7 @@ const vxlanDroppedOneWay: Fault = {
 
 const clusterIpDropped: Fault = {
   id: 'cluster-ip-dropped',
+  needs: throughTheKernel,
   breaks:
     'The ClusterIP of one Service is dropped in the raw table of both workers, before kube-proxy sees it.',
   red: () => ['service/cluster-ip/*', 'service/name/*'],
@@ -70,51 +80,71 @@ const clusterIpDropped: Fault = {
   ),
 }
 
-/** The pod CIDR of a node. */
-const podCIDROf = ({ world }: FaultContext, node: string): string =>
-  world.nodes.find((each) => each.name === node)?.podCIDR ?? world.podSubnet
+/** Addresses of the fixture pods of one node. */
+const podsOn = ({ world }: FaultContext, node: string): string[] =>
+  world.pods.filter(({ pinnedTo }) => pinnedTo === node).map(({ ip }) => ip)
 
-/** Gives packets from the pods of each worker another address. */
-const masqueraded = (match: (context: FaultContext, podCIDR: string) => readonly string[]) =>
-  packetFilterFault((context) =>
-    context.workers.map((node) => {
-      const podCIDR = podCIDROf(context, node)
-      const whole = ['-s', podCIDR, ...match(context, podCIDR), '-j', 'MASQUERADE']
-      return { node, table: 'nat' as const, chain: 'POSTROUTING', match: whole }
-    }),
-  )
+const podInterfaceOf = ({ cni }: FaultContext): string => podInterfaces[cni.name] ?? ''
+
+/** A rule for each pod of each worker, which holds for what the pod sends. */
+const forEachPod = (
+  context: FaultContext,
+  rule: (ip: string, neighbours: readonly string[]) => Omit<Rule, 'node'>[],
+): Rule[] =>
+  context.workers.flatMap((node) => {
+    const ips = podsOn(context, node)
+    return ips.flatMap((ip) =>
+      rule(
+        ip,
+        ips.filter((each) => each !== ip),
+      ).map((each) => ({ node, ...each })),
+    )
+  })
+
+const masquerade = (match: readonly string[]): Omit<Rule, 'node'> => ({
+  table: 'nat',
+  chain: 'POSTROUTING',
+  match: [...match, '-j', 'MASQUERADE'],
+})
 
 const podsMasqueraded: Fault = {
   id: 'pods-masqueraded',
   breaks: 'Packets between pods of different nodes get the address of the node (MASQUERADE).',
+  needs: throughTheKernel,
   red: () => ['pod-to-pod/cross-node/source-address'],
-  ...masqueraded(({ world }) => ['-d', world.podSubnet, '!', '-o', 'cni0']),
+  ...packetFilterFault((context) =>
+    forEachPod(context, (ip) => [
+      masquerade(['-s', ip, '-d', context.world.podSubnet, '!', '-o', podInterfaceOf(context)]),
+    ]),
+  ),
 }
 
 const neighboursMasqueraded: Fault = {
   id: 'neighbours-masqueraded',
-  breaks: 'Packets between pods of one node get another address on their way through the bridge.',
+  breaks: 'Packets between pods of one node get another address on their way through the node.',
+  needs: throughTheKernel,
   red: () => ['pod-to-pod/same-node/source-address'],
-  ...masqueraded((_context, podCIDR) => ['-d', podCIDR, '-o', 'cni0']),
+  ...packetFilterFault((context) =>
+    forEachPod(context, (ip, neighbours) =>
+      neighbours.map((other) => masquerade(['-s', ip, '-d', other, '-o', podInterfaceOf(context)])),
+    ),
+  ),
 }
 
 const neighboursDropped: Fault = {
   id: 'neighbours-dropped',
   breaks: 'Packets between the pods of one node are dropped, on both workers.',
+  needs: throughTheKernel,
   // With both clients of a name check affected, 32 connections miss a broken endpoint with probability 1e-4.
-  red: (world) => [
-    'pod-to-pod/same-node/*',
-    'pod/ports/independent',
-    'service/cluster-ip/*',
-    'service/name/*',
-    ...dnsAcrossWorkers(world),
-  ],
+  red: () => ['pod-to-pod/same-node/*', 'pod/ports/independent', 'service/cluster-ip/*', 'service/name/*'],
   ...packetFilterFault((context) =>
-    context.workers.map((node) => {
-      const podCIDR = podCIDROf(context, node)
-      const match = ['-s', podCIDR, '-d', podCIDR, '-j', 'DROP']
-      return { node, table: 'filter' as const, chain: 'FORWARD', match }
-    }),
+    forEachPod(context, (ip, neighbours) =>
+      neighbours.map((other) => ({
+        table: 'filter',
+        chain: 'FORWARD',
+        match: ['-s', ip, '-d', other, '-j', 'DROP'],
+      })),
+    ),
   ),
 }
 
@@ -126,4 +156,8 @@ export const pathFaults: readonly Fault[] = [
   podsMasqueraded,
   neighboursMasqueraded,
   neighboursDropped,
+  routeRemoved({
+    needs: throughTheKernel,
+    red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
+  }),
 ]

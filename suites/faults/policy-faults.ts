@@ -7,7 +7,7 @@ import type { Fault, FaultContext } from './fault.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 const everyPolicyCheck = 'network-policy/**'
-const enforced = { feature: 'network-policy', declared: true } as const
+const enforced = { feature: { name: 'network-policy', declared: true } } as const
 
 const strayName = 'stray-default-deny'
 
@@ -158,7 +158,7 @@ const undeclaredPolicy: Fault = {
     'Somebody enforces policies on a cluster that does not declare it: its neighbour gets no answer from a pod under a deny.',
   red: () => ['network-policy/declaration'],
   stepped: [everyPolicyCheck],
-  needs: { feature: 'network-policy', declared: false },
+  needs: { feature: { name: 'network-policy', declared: false } },
   outcome: 'failed',
   when: 'under-policy',
   inject: (context) =>

@@ -1,0 +1,43 @@
+import { Address4 } from 'ip-address'
+import type { Fault, FaultContext } from './fault.ts'
+
+/** The routes of the first worker to pods of the second, as `ip route` takes them. */
+async function routesBetween({ runOnNode, workers, world }: FaultContext): Promise<string[]> {
+  const [here, there] = workers
+  const pods = world.pods.filter(({ pinnedTo }) => pinnedTo === there)
+  const routes = (await runOnNode(here, ['ip', 'route', 'show'])).split('\n')
+  return routes.filter((route) => {
+    const [to = ''] = route.split(' ')
+    return Address4.isValid(to) && pods.some(({ ip }) => new Address4(ip).isInSubnet(new Address4(to)))
+  })
+}
+
+async function change(
+  { runOnNode, workers: [here] }: FaultContext,
+  action: 'del' | 'replace',
+  routes: readonly string[],
+): Promise<void> {
+  for (const route of routes) await runOnNode(here, ['ip', 'route', action, ...route.trim().split(/\s+/)])
+}
+
+/** The route from one worker to the pods of the other is gone, as when an agent has missed a node. */
+export function routeRemoved(about: Pick<Fault, 'needs' | 'red'>): Fault {
+  let removed: string[] = []
+  return {
+    ...about,
+    id: 'route-removed',
+    breaks: 'The first worker has no route to the pods of the second.',
+    outcome: 'failed',
+    when: 'before-run',
+    async inject(context) {
+      removed = await routesBetween(context)
+      await change(context, 'del', removed)
+    },
+    async vacuous(context) {
+      if (removed.length === 0) return 'there was no such route'
+      const back = await routesBetween(context)
+      return back.length === 0 ? undefined : `the route came back by itself: ${back.join(', ')}`
+    },
+    heal: (context) => change(context, 'replace', removed),
+  }
+}
