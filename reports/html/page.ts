@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { marks } from '../detail.ts'
 import type { Run } from '../model.ts'
-import { runMillis } from '../summary.ts'
-import { duration, oneLine } from '../text.ts'
+import { parallelText, timeText } from '../summary.ts'
+import { oneLine } from '../text.ts'
 import { countsOf, exitCodeMeanings } from '../verdict.ts'
 import { declaredSection } from './declared.ts'
 import { failuresOf } from './failures.ts'
@@ -88,15 +88,16 @@ ${facts([
     'checks',
     some.length === 0 ? 'none' : some.map(([each, number]) => `${number} ${outcomeWords[each]}`).join(', '),
   ],
-  ['started', markup`<time datetime="${run.run.startedAt}">${timeText(run.run.startedAt)}</time>`],
-  ['took', duration(runMillis(run))],
+  ['started', markup`<time datetime="${run.run.startedAt}">${clockText(run.run.startedAt)}</time>`],
+  ['took', timeText(run)],
+  ...(run.parallel === undefined ? [] : [['memory', parallelText(run.parallel)] as const]),
   ['run', oneLine(run.run.id)],
   ...(run.run.partial ? [['partial', `only ${oneLine(run.run.filter ?? 'some checks')}`] as const] : []),
 ])}
 </header>`
 }
 
-function timeText(iso: string): string {
+function clockText(iso: string): string {
   return `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
