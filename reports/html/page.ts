@@ -19,13 +19,17 @@ import type { OutcomeKind } from '../../helpers/check.ts'
 
 const asset = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 
+/** In this order: what stands later wins. */
+const styles = ['colours', 'frame', 'outcomes', 'pictures', 'tables', 'findings', 'media']
+
 /**
  * The page of a run: one file that needs nothing else, neither network nor server nor script. Its policy lets exactly
  * our own style and script through, by their hashes, so that even a mistake in the escaping could not run or send
  * anything.
  */
 export function renderHtml(run: Run): string {
-  const [style, script] = [asset('page.css'), asset('page.client.js')]
+  const style = styles.map((name) => asset(`style/${name}.css`)).join('')
+  const script = asset('page.client.js')
   const policy = `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(script)}; base-uri 'none'; form-action 'none'`
   const view = viewOf(run)
   const failures = failuresOf(view)
