@@ -1,7 +1,7 @@
 import { marks } from '../detail.ts'
 import { ladderOf, rungNames, type LadderRung } from '../ladder.ts'
 import type { Leg } from '../model.ts'
-import { identityText, runMillis } from '../summary.ts'
+import { identityText, originText, runMillis } from '../summary.ts'
 import { duration, oneLine, plain } from '../text.ts'
 import { openEndsOf } from '../verdict.ts'
 import { markup, type Markup } from './markup.ts'
@@ -27,6 +27,7 @@ function legCard(each: LegView, index: number, view: View): Markup {
   return markup`<article class="leg ${outcomeClass[kind]}" id="leg-${index}" aria-labelledby="leg-${index}-name" data-leg="${index}">
 <h3 id="leg-${index}-name">${name} ${badge(kind, words)}</h3>
 <p class="dim">${identityText(leg)}</p>
+${leg.origin !== undefined && markup`<p class="dim">from ${originText(leg.origin)}</p>`}
 ${ladderPicture(leg)}
 <p class="counts">${counted.map(([each, number]) => `${number} ${outcomeWords[each]}`).join(' · ')}${alone !== undefined && markup`<span class="dim"> · ${alone}</span>`}</p>
 ${diagnosisOf(leg)}

@@ -5,6 +5,7 @@ import { rungNames } from '../ladder.ts'
 import { count, duration, oneLine } from '../text.ts'
 import { markup, type Markup } from './markup.ts'
 import { label, picture, round } from './svg.ts'
+import { measuredTimes } from './times.ts'
 import { scrolling, section } from './view.ts'
 import type { View } from './view.ts'
 
@@ -32,15 +33,17 @@ const [left, plot, right] = [150, 430, 110]
 export function latencySection(view: View): Markup {
   const panels = panelsOf(view)
   const all = panels.flatMap(({ series }) => series.flatMap(({ values }) => values))
+  const times = measuredTimes(view)
   if (all.length === 0)
-    return section('latency', 'Latency by path', undefined, markup`<p>No probe was answered.</p>`)
+    return section('latency', 'Latency by path', undefined, [markup`<p>No probe was answered.</p>`, times])
   const scale = scaleLog()
     .domain([min(all) * 0.9, Math.max(max(all), min(all) * 2) * 1.1])
     .range([0, plot])
   const intro =
     'A dot is one probe: the median round trip of its answers, as its pod measured it. The bar spans the middle half of the probes, the line is their median. All pictures share one logarithmic axis.'
   const content = markup`<div class="panels">${panels.map((panel) => drawPanel(panel, scale, view.roomy))}</div>
-${numbersTable(panels)}`
+${numbersTable(panels)}
+${times}`
   return section('latency', 'Latency by path', intro, content)
 }
 

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { hostileRun } from '../hostile.testdata.ts'
+import { mergeRuns } from '../merge.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from '../run.testdata.ts'
 import { evidenceLink } from './failures.ts'
 import { markup, type Markup } from './markup.ts'
@@ -120,6 +121,33 @@ test('a cluster that turned out other than declared is marked', () => {
   if (leg === undefined) throw new Error('no leg')
   leg.identity.kubernetes = 'v1.36.3'
   expect(renderHtml(run)).toContain('v1.36.3 <strong>differs</strong>')
+})
+
+test('a merged run: where each leg comes from, and each machine', () => {
+  const [first, second] = threeLegs.map((leg) => runOf([leg]))
+  if (first === undefined || second === undefined) throw new Error('no runs')
+  second.machine = { ...second.machine, cpus: 64 }
+  const run = mergeRuns(
+    [first, second].map((each, index) => ({ run: each, file: `${index}/run.json`, folder: `leg-${index}` })),
+    'merged',
+  )
+  const page = renderHtml({ ...run, parallel: { jobs: 2, budgetMiB: 4_000, peakMiB: 2_345 } })
+  expect(page).toContain('<h3>Machine of flannel</h3>')
+  expect(page).toContain('<h3>Machine of calico</h3>')
+  expect(page).toContain('from run 5e1f00d1')
+  expect(page).toContain('64 CPUs')
+  expect(page).toContain('2,345 MiB at most, 4,000 MiB planned for 2 legs at once')
+})
+
+test('what checks measured besides round trips', () => {
+  const run = runOf(threeLegs)
+  const outcomes = run.legs[1]?.outcomes.slice(0, 3) ?? []
+  outcomes.forEach((outcome, index) => {
+    outcome.measurements = [{ name: 'policy created to enforced', ms: 100 * (index + 1) }]
+  })
+  expect(renderHtml(run)).toMatch(
+    /<td>policy created to enforced<\/td><th scope="row">calico<\/th>.*>3<.*>100 ms<.*>200 ms<.*>300 ms</,
+  )
 })
 
 test('no more than 3 MB, also when every check of thirty legs failed', () => {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { marks } from '../detail.ts'
 import type { Run } from '../model.ts'
-import { runMillis } from '../summary.ts'
-import { duration, oneLine } from '../text.ts'
+import { parallelText, timeText } from '../summary.ts'
+import { oneLine } from '../text.ts'
 import { countsOf, exitCodeMeanings } from '../verdict.ts'
 import { declaredSection } from './declared.ts'
 import { failuresOf } from './failures.ts'
@@ -19,13 +19,17 @@ import type { OutcomeKind } from '../../helpers/check.ts'
 
 const asset = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 
+/** In this order: what stands later wins. */
+const styles = ['colours', 'frame', 'outcomes', 'pictures', 'tables', 'findings', 'media']
+
 /**
  * The page of a run: one file that needs nothing else, neither network nor server nor script. Its policy lets exactly
  * our own style and script through, by their hashes, so that even a mistake in the escaping could not run or send
  * anything.
  */
 export function renderHtml(run: Run): string {
-  const [style, script] = [asset('page.css'), asset('page.client.js')]
+  const style = styles.map((name) => asset(`style/${name}.css`)).join('')
+  const script = asset('page.client.js')
   const policy = `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(script)}; base-uri 'none'; form-action 'none'`
   const view = viewOf(run)
   const failures = failuresOf(view)
@@ -88,15 +92,16 @@ ${facts([
     'checks',
     some.length === 0 ? 'none' : some.map(([each, number]) => `${number} ${outcomeWords[each]}`).join(', '),
   ],
-  ['started', markup`<time datetime="${run.run.startedAt}">${timeText(run.run.startedAt)}</time>`],
-  ['took', duration(runMillis(run))],
+  ['started', markup`<time datetime="${run.run.startedAt}">${clockText(run.run.startedAt)}</time>`],
+  ['took', timeText(run)],
+  ...(run.parallel === undefined ? [] : [['memory', parallelText(run.parallel)] as const]),
   ['run', oneLine(run.run.id)],
   ...(run.run.partial ? [['partial', `only ${oneLine(run.run.filter ?? 'some checks')}`] as const] : []),
 ])}
 </header>`
 }
 
-function timeText(iso: string): string {
+function clockText(iso: string): string {
   return `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 

@@ -14,14 +14,15 @@ const boxCharacters = 33
  * what is looked at inside one pod.
  */
 export function pathPicture(observation: Observation): Markup | undefined {
-  const { from, to, via, protocol, verdict, expected, asked, answered, attempts } = observation
+  const { from, to, via, protocol, verdict, expected, asked, answered, attempts, step } = observation
   if (protocol === 'none') return undefined
   const often = `${answered} of ${asked} answered, ${attempts} sent`
-  const said = `Path from ${endWords(from)} to ${endWords(to)}, ${via} over ${protocol}: ${verdict}, expected ${expected}; ${often}`
+  const way = `${step === undefined ? '' : `${step}: `}${via} over ${protocol}`
+  const said = `Path from ${endWords(from)} to ${endWords(to)}, ${way}: ${verdict}, expected ${expected}; ${often}`
   const middle = width / 2
   const [start, end] = [boxWidth + 8, width - boxWidth - 8]
   const content = markup`${endBox(0, from, 'from')}${endBox(width - boxWidth, to, 'to')}
-${label(middle, 17, `${via} over ${protocol}`, { anchor: 'middle', limit: 34 })}
+${label(middle, 17, way, { anchor: 'middle', limit: 34 })}
 <path class="arrow off" d="M${start} 42H${middle - 16}"/><path class="arrow off gone" d="M${middle + 16} 42H${end}"/><path class="arrow off" d="M${end - 7} 37l7 5l-7 5"/>
 <circle class="rung f" cx="${middle}" cy="42" r="12"/>${label(middle, 47, marks.failed, { name: 'on f', anchor: 'middle' })}
 ${label(middle, 74, verdict, { name: 'tb', anchor: 'middle' })}

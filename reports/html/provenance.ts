@@ -1,5 +1,5 @@
-import type { Provenance } from '../model.ts'
-import { listed, oneLine } from '../text.ts'
+import type { Machine, Provenance } from '../model.ts'
+import { count, listed, oneLine } from '../text.ts'
 import { markup, type Markup } from './markup.ts'
 import { facts, scrolling, section } from './view.ts'
 import type { View } from './view.ts'
@@ -7,22 +7,36 @@ import type { View } from './view.ts'
 /** Where every artefact came from, and the machine that it all ran on. */
 export function provenanceSection(view: View): Markup {
   const { run } = view
-  const { os, kernel, arch, cpus, memoryMiB, dockerVersion, cgroup, node } = run.machine
-  const machine = facts([
-    ['system', `${oneLine(os)}, Linux ${oneLine(kernel)}, ${oneLine(arch)}`],
-    ['size', `${cpus} CPUs, ${(memoryMiB / 1_024).toFixed(1)} GiB`],
-    ['Docker', dockerVersion === undefined ? 'not known' : oneLine(dockerVersion)],
-    ['cgroup', oneLine(cgroup)],
-    ['Node.js', oneLine(node)],
-    ['tool', oneLine(`${run.tool.name} ${run.tool.version}`)],
-  ])
+  const tool = facts([['tool', oneLine(`${run.tool.name} ${run.tool.version}`)]])
   return section('provenance', 'Provenance', undefined, [
-    markup`<h3>Machine</h3>`,
-    machine,
+    machines(view),
+    tool,
     markup`<h3>Definitions</h3>`,
     definitions(view),
     markup`<h3>Images, binaries, manifests</h3>`,
     artefacts(view),
+  ])
+}
+
+/** Of a merged run each leg has its own; the same ones are told once. */
+function machines({ run, legs }: View): Markup[] {
+  const owned = legs.map(({ leg, name }) => ({ name, machine: leg.origin?.machine ?? run.machine }))
+  const alike = Map.groupBy(owned, ({ machine }) => JSON.stringify(machine))
+  if (alike.size <= 1) return [markup`<h3>Machine</h3>`, machineFacts(owned[0]?.machine ?? run.machine)]
+  return [...alike.values()].flatMap((group) => {
+    const [first] = group
+    if (first === undefined) return []
+    return [markup`<h3>Machine of ${listed(group.map(({ name }) => name))}</h3>`, machineFacts(first.machine)]
+  })
+}
+
+function machineFacts({ os, kernel, arch, cpus, memoryMiB, dockerVersion, cgroup, node }: Machine): Markup {
+  return facts([
+    ['system', oneLine(`${os}, Linux ${kernel}, ${arch}`)],
+    ['size', `${count(cpus, 'CPU')}, ${(memoryMiB / 1_024).toFixed(1)} GiB`],
+    ['Docker', dockerVersion === undefined ? 'not known' : oneLine(dockerVersion)],
+    ['cgroup', oneLine(cgroup)],
+    ['Node.js', oneLine(node)],
   ])
 }
 

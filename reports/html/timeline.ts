@@ -99,13 +99,15 @@ function drawBar({ phase, start, lane: at }: Bar, top: number, scale: ScaleLinea
 const phaseNames = ['images', 'create', 'cni', 'fixtures', 'traffic', 'checks', 'evidence', 'delete']
 
 function phaseClass(name: string): string {
-  return `phase-${phaseNames.indexOf(name)}`
+  const at = phaseNames.indexOf(name)
+  return at < 0 ? '' : `phase-${at}`
 }
 
 function legend(rows: readonly Row[]): Markup {
   const used = new Set(rows.flatMap(({ bars }) => bars.map(({ phase }) => phase.name)))
   const known = phaseNames.filter((name) => used.has(name))
-  return markup`<p class="legend" aria-hidden="true">${known.map((name) => markup`<span class="key"><svg width="14" height="14"><rect class="phase ${phaseClass(name)}" width="14" height="14" rx="2"/></svg> ${name}</span> `)}</p>`
+  const others = [...used].filter((name) => !phaseNames.includes(name))
+  return markup`<p class="legend" aria-hidden="true">${[...known, ...others].map((name) => markup`<span class="key"><svg width="14" height="14"><rect class="phase ${phaseClass(name)}" width="14" height="14" rx="2"/></svg> ${oneLine(name, 30)}</span> `)}</p>`
 }
 
 function phaseTable(rows: readonly Row[]): Markup {
