@@ -37,9 +37,9 @@ export function conformance(topic: string, checks: readonly Check[]): void {
 function failureText(cluster: string, outcome: Outcome): string {
   const lines = outcome.observations
     .filter(({ verdict, expected }) => verdict !== expected)
-    .map(({ from, to, protocol, verdict, expected, detail }) => {
+    .map(({ step, from, to, protocol, verdict, expected, detail }) => {
       const ends = `${from.name} (${from.node}, ${from.address}) -> ${to.name} (${to.node ?? '-'}, ${to.address ?? '-'})`
-      return `  ${ends} ${protocol}: ${verdict}, expected ${expected}: ${detail ?? ''}`
+      return `  ${step === undefined ? '' : `${step}: `}${ends} ${protocol}: ${verdict}, expected ${expected}: ${detail ?? ''}`
     })
   return [`${outcome.check} on ${cluster}: ${outcome.outcome}`, outcome.requirement, ...lines].join('\n')
 }

@@ -2,6 +2,7 @@ import type { V1NetworkPolicy } from '@kubernetes/client-node'
 import { agentPorts } from '../../helpers/agent/protocol.ts'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
+import { apiMessage } from '../../helpers/kube.ts'
 import { checks } from '../catalogue.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
@@ -30,7 +31,7 @@ const strayDefaultDeny: Fault = {
   red: () => ['pod-to-pod/**', 'pod/ports/independent', 'service/**'],
   // Their own controls fail: nothing is known about the policies that they would have applied.
   inconclusive: [everyPolicyCheck],
-  stepped: [everyPolicyCheck],
+  stepped: ['network-policy/{declaration,*/default-deny}'],
   needs: enforced,
   outcome: 'failed',
   when: 'before-run',
@@ -47,7 +48,9 @@ const strayDefaultDeny: Fault = {
   vacuous: async () => undefined,
   async heal(context) {
     const target = { name: strayName, namespace: context.world.namespaces.main }
-    await context.kube.networking.deleteNamespacedNetworkPolicy(target)
+    await context.kube.networking.deleteNamespacedNetworkPolicy(target).catch((error: unknown) => {
+      if (!apiMessage(error).startsWith('HTTP 404')) throw error
+    })
     await awaitCanary(context, 'passed')
   },
 }
@@ -121,11 +124,8 @@ const denyRefuses: Fault = {
   id: 'deny-refuses',
   breaks: 'While a policy is in force, a pod gets a RST instead of silence from its neighbour.',
   // The checks whose policies deny this pair over TCP. Others deny it nothing, or do not ask it.
-  red: () => [
-    'network-policy/declaration',
-    'network-policy/ingress/{allow-pod,allow-namespace,allow-port-number,allow-port-name,allow-ip-block,service,removal}',
-  ],
-  stepped: [everyPolicyCheck],
+  red: () => ['network-policy/declaration', 'network-policy/ingress/{allow-pod,allow-port-name,service}'],
+  stepped: ['network-policy/declaration', 'network-policy/*/{allow-pod,allow-port-name,service}'],
   needs: enforced,
   outcome: 'failed',
   when: 'under-policy',
