@@ -135,8 +135,10 @@ const neighboursDropped: Fault = {
   id: 'neighbours-dropped',
   breaks: 'Packets between the pods of one node are dropped, on both workers.',
   needs: throughTheKernel,
-  // With both clients of a name check affected, 32 connections miss a broken endpoint with probability 1e-4.
-  red: () => ['pod-to-pod/same-node/*', 'pod/ports/independent', 'service/cluster-ip/*', 'service/name/*'],
+  red: () => ['pod-to-pod/same-node/*', 'pod/ports/independent', 'service/cluster-ip/*'],
+  // A SYN that is dropped here has no entry in conntrack yet: sent again, it is translated anew, and mostly to another
+  // endpoint. Only the checks that must see every endpoint are sure to miss one.
+  either: ['service/name/*'],
   ...packetFilterFault((context) =>
     forEachPod(context, (ip, neighbours) =>
       neighbours.map((other) => ({
