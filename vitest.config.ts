@@ -25,7 +25,8 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['reports/**/*.browser.test.ts'],
-          testTimeout: 60_000,
+          // axe asks about each of two thousand cells: 38 s where others kept the machine busy.
+          testTimeout: 180_000,
         },
       },
       {
