@@ -40,8 +40,10 @@ export const budgets = {
    * after 1 s; three probes of each kind are sent, and a control must be answered within the same time.
    */
   policyProbeMs: budget('policyProbeMs', 1_000),
-  /** One probe of a round that only looks whether a policy is enforced yet; 200 round trips of a kind cluster. */
+  /** One probe of a round that only looks whether traffic is back; 200 round trips of a kind cluster. */
   policyRoundMs: budget('policyRoundMs', 150),
+  /** One probe of such a round that a policy must swallow: a look that is fooled costs one round of verdicts, no more. */
+  policyLookMs: budget('policyLookMs', 75),
   /** Flows that have not changed for this long after a policy did are a finding: it takes 0.2 s when idle. */
   policySettledMs: budget('policySettledMs', 8_000),
   /** The same while flows still change, one after the other. */

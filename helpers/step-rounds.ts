@@ -36,7 +36,7 @@ export const verdictRound: Asking = {
 const lookRound: Asking = {
   tries: 1,
   allowedMs: budgets.policyRoundMs.ms,
-  deniedMs: budgets.policyRoundMs.ms,
+  deniedMs: budgets.policyLookMs.ms,
 }
 
 /** Between two looks, in milliseconds. */

@@ -169,16 +169,18 @@ const holdOf = ({ apply, effectNeeds }: Step, { declared }: StepContext): number
 /** Deletes and applies what the step says. What the API server refuses ends the check. */
 async function change(running: Running, step: Step, context: StepContext): Promise<void> {
   await remove(running, step.delete, context)
-  for (const name of step.apply) {
-    const policy = running.bound.policies.get(name)
-    if (policy === undefined) throw new Error(`${running.bound.check.id} declares no policy "${name}"`)
-    // Before the request: one that got no answer may have been carried out.
-    running.inForce.set(name, policy)
-    const refusal = await context.kube.tryApply(policy)
-    if (refusal === undefined) continue
-    running.stopped = `in step "${step.name}" the API server did not accept policy ${policy.metadata?.name}: ${refusal}`
-    return
-  }
+  const refusals = await Promise.all(
+    step.apply.map(async (name) => {
+      const policy = running.bound.policies.get(name)
+      if (policy === undefined) throw new Error(`${running.bound.check.id} declares no policy "${name}"`)
+      // Before the request: one that got no answer may have been carried out.
+      running.inForce.set(name, policy)
+      const refusal = await context.kube.tryApply(policy)
+      return refusal === undefined ? [] : [`policy ${policy.metadata?.name}: ${refusal}`]
+    }),
+  )
+  const [first] = refusals.flat()
+  if (first !== undefined) running.stopped = `in step "${step.name}" the API server did not accept ${first}`
 }
 
 async function remove(running: Running, names: readonly string[], { kube }: StepContext): Promise<void> {
