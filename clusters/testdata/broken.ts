@@ -7,7 +7,8 @@ import type { Broken } from './edit.ts'
 const nameShape =
   'expected a name of at most 30 lower-case letters, digits and dashes, a letter first and no dash last'
 const versionShape = 'expected a full version with a leading v, such as v1.37.0'
-const features = 'expected one of network-policy, network-policy-refuses, host-port, ipv6, dual-stack, sctp, icmp'
+const features =
+  'expected one of network-policy, network-policy-refuses, host-port, ipv6, dual-stack, sctp, icmp'
 
 const missingTop = [
   '1:1: apiVersion: missing, expected cni-conformance/v1',
