@@ -1,4 +1,5 @@
 import picomatch from 'picomatch'
+import { budgets } from '../../helpers/budgets.ts'
 import { isPlain, type Check, type Outcome } from '../../helpers/check.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
@@ -19,8 +20,9 @@ export interface Detection {
   wrong: WrongCell[]
   /** Why the fault did not take; undefined when it did. */
   vacuous: string | undefined
-  /** All checks green again after healing, and in how many milliseconds. */
-  healed: boolean
+  /** Checks that are not green again after healing, each with its reason. */
+  unhealed: string[]
+  /** Until the paths answered again, in milliseconds. */
   healedMs: number
   /** What the checks came to while it lasted. */
   outcomes: Outcome[]
@@ -48,7 +50,8 @@ export async function detect(
   }
   const { converged, ms } = await context.session.converge(asked)
   const stepped = asked.filter((check) => !isPlain(check))
-  const again = converged && stepped.length > 0 ? await context.session.run(stepped) : []
+  const again =
+    converged && stepped.length === 0 ? [] : await context.session.run(converged ? stepped : asked)
   const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,
@@ -58,9 +61,20 @@ export async function detect(
       return kinds.includes(outcome) ? [] : [{ check, wanted: kinds.join(' or '), got: outcome, reason }]
     }),
     vacuous,
-    healed: converged && !again.some(isRed),
+    unhealed: unhealed.map(({ check, reason }) => `${check}: ${reason}`),
     healedMs: ms,
     outcomes,
+  }
+}
+
+/** What is not green when healing has had its time: an agent that was paused has a backlog to work off. */
+async function stillRed(checks: readonly Check[], { session }: FaultContext): Promise<Outcome[]> {
+  const startedMs = performance.now()
+  let asked = checks
+  for (;;) {
+    const red = asked.length === 0 ? [] : (await session.run(asked)).filter(isRed)
+    if (red.length === 0 || performance.now() - startedMs > budgets.faultMs.ms) return red
+    asked = asked.filter(({ id }) => red.some(({ check }) => check === id))
   }
 }
 

@@ -37,11 +37,12 @@ const podKilled: Fault = {
   // Everything that binds worker1-b or may be answered by it.
   red: () => [
     'pod/{placement,address/own,address/in-range,address/unique,ports/independent}',
-    'pod-to-pod/same-node/*',
-    'service/cluster-ip/*',
+    'pod-to-pod/same-node/{tcp,http,source-address}',
+    'service/cluster-ip/{tcp,http}',
   ],
-  // The pod leaves its Services when its kubelet notices, which is before or after the question.
-  either: ['dns/*/headless-*', 'service/name/*'],
+  // The pod leaves its Services when its kubelet notices, which is before or after the question. A datagram is sent
+  // again until the end of its time, and by then the kubelet may have started the container anew.
+  either: ['dns/*/headless-*', 'service/name/*', 'pod-to-pod/same-node/udp', 'service/cluster-ip/udp'],
   outcome: 'not-run',
   when: 'mid-run',
   inject: (context) => stopContainer(context, { node: 'worker1', name: 'worker1-b' }, containers.agent),
