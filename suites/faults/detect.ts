@@ -50,8 +50,7 @@ export async function detect(
   }
   const { converged, ms } = await context.session.converge(asked)
   const stepped = asked.filter((check) => !isPlain(check))
-  const again =
-    converged && stepped.length === 0 ? [] : await context.session.run(converged ? stepped : asked)
+  const unhealed = await stillRed(converged ? stepped : asked, context)
   const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,
