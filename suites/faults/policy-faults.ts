@@ -73,34 +73,17 @@ async function notPaused({ workers, runOnNode }: FaultContext): Promise<string |
   return counts.every((count) => Number(count) > 0) ? undefined : 'the policy agents run'
 }
 
-const agentsPaused: Pick<Fault, 'breaks' | 'outcome' | 'when' | 'inject' | 'vacuous' | 'heal'> = {
+const policyAgentPaused: Fault = {
+  id: 'policy-agent-paused',
   breaks: 'The agents that enforce policies are paused on both workers before a policy is created.',
+  red: () => [everyPolicyCheck],
+  stepped: [everyPolicyCheck],
+  needs: enforced,
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => signalAgents(context, '-STOP'),
   vacuous: notPaused,
   heal: (context) => signalAgents(context, '-CONT'),
-}
-
-const ipBlocks = 'network-policy/*/allow-ip-block'
-const labels = ['network-policy/declaration', 'network-policy/*/!(allow-ip-block)']
-
-const policyAgentPaused: Fault = {
-  ...agentsPaused,
-  id: 'policy-agent-paused',
-  red: () => labels,
-  stepped: labels,
-  needs: enforced,
-}
-
-const policyAgentPausedIpBlock: Fault = {
-  ...agentsPaused,
-  id: 'policy-agent-paused-ip-block',
-  red: () => [ipBlocks],
-  stepped: [ipBlocks],
-  // An agent of Cilium that was paused over a policy with an IP block enforces none with one afterwards: seen with
-  // 1.19.4, and it does not heal by itself.
-  needs: { ...enforced, cnis: ['calico'] },
 }
 
 const removals = 'network-policy/*/removal'
@@ -202,7 +185,6 @@ const undeclaredPolicy: Fault = {
 export const policyFaults: readonly Fault[] = [
   strayDefaultDeny,
   policyAgentPaused,
-  policyAgentPausedIpBlock,
   policyRemovalUnnoticed,
   denyRefuses,
   undeclaredPolicy,
