@@ -47,27 +47,31 @@ export function outcomeOf(
   }
   const off = observations.filter((each) => each.verdict !== each.expected)
   const wrongOnes = off.filter((each) => each.verdict !== 'unknown')
-  const deviation = declared.expect.find((each) => declared.matches(each.check, check.id))
+  const deviations = declared.expect.filter((each) => declared.matches(each.check, check.id))
   if (observations.length === 0) return { ...base, outcome: 'not-run', reason: 'no probe was sent' }
-  if (wrongOnes.length > 0) {
-    if (deviation !== undefined && off.every((each) => each.verdict === deviation.verdict)) {
-      return { ...base, outcome: 'expected', reason: deviationText(deviation) }
-    }
-    return { ...base, outcome: 'failed', reason: reasonOf(wrongOnes) }
+  const [stale] = deviations.filter(({ verdict }) => !off.some((each) => each.verdict === verdict))
+  const foreign = wrongOnes.filter((each) => !deviations.some(({ verdict }) => verdict === each.verdict))
+  if (foreign.length > 0) return { ...base, outcome: 'failed', reason: reasonOf(foreign) }
+  if (off.length > wrongOnes.length) {
+    return wrongOnes.length > 0
+      ? { ...base, outcome: 'failed', reason: reasonOf(wrongOnes) }
+      : { ...base, outcome: 'not-run', reason: reasonOf(off) }
   }
-  if (off.length > 0) return { ...base, outcome: 'not-run', reason: reasonOf(off) }
-  if (deviation !== undefined) {
-    return {
-      ...base,
-      outcome: 'failed',
-      reason: `passes, although the cluster file expects ${deviation.verdict}: remove the deviation (${deviation.issue})`,
-    }
+  // Also where another deviation of the same check is still seen: what is declared must be true.
+  if (stale !== undefined) return { ...base, outcome: 'failed', reason: staleText(stale, wrongOnes.length) }
+  if (deviations.length > 0) {
+    return { ...base, outcome: 'expected', reason: deviations.map(deviationText).join('; ') }
   }
   return { ...base, outcome: 'passed' }
 }
 
 const deviationText = (deviation: Deviation): string =>
   `${deviation.verdict} is expected until ${deviation.until}: ${deviation.reason} (${deviation.issue})`
+
+const staleText = ({ verdict, issue }: Deviation, others: number): string =>
+  others === 0
+    ? `passes, although the cluster file expects ${verdict}: remove the deviation (${issue})`
+    : `${verdict} is no longer seen, although the cluster file expects it: remove that deviation (${issue})`
 
 function reasonOf(off: readonly Observation[]): string {
   const [first] = off

@@ -234,6 +234,22 @@ describe('outcomes', () => {
     })
   })
 
+  test('a check may deviate in two ways; each must be seen, and nothing else', () => {
+    const other = { ...deviation, verdict: 'refused' as const, issue: 'https://example.org/2' }
+    const declared = { ...declares, expect: [deviation, other] }
+    const kind = (...verdicts: Observation['verdict'][]): string =>
+      outcomeOf(check, verdicts.map(seen), 1, declared).outcome
+    expect(kind('timed-out', 'refused', 'reached')).toBe('expected')
+    expect(kind('timed-out', 'refused', 'wrong-peer')).toBe('failed')
+    expect(kind('timed-out', 'refused', 'unknown')).toBe('failed')
+    expect(kind('unknown', 'reached')).toBe('not-run')
+    expect(outcomeOf(check, [seen('timed-out')], 1, declared)).toMatchObject({
+      outcome: 'failed',
+      reason:
+        'refused is no longer seen, although the cluster file expects it: remove that deviation (https://example.org/2)',
+    })
+  })
+
   test('a failure that was seen is not hidden by a row that is missing', () => {
     expect(outcomeOf(check, [seen('unknown'), seen('timed-out')], 1, declares).outcome).toBe('failed')
     expect(outcomeOf(check, [seen('unknown'), seen('reached')], 1, declares).outcome).toBe('not-run')
