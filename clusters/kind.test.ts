@@ -85,15 +85,16 @@ test('the early kubeconfig differs from the one of the node in its server alone'
   expect(() => kubeconfigFor('', 'https://127.0.0.1:1')).toThrow(/empty/)
 })
 
-test("a failed creation shows kind's end and what helped others", () => {
-  const result = {
-    exitCode: 1,
-    signal: null,
-    stdout: '',
-    stderr: ' ✗ Preparing nodes\nERROR: no space left on device\n',
-  }
+test.each([
+  ['no space left on device', /docker system df/],
+  ['driver failed: Bind for 127.0.0.1:6443 failed: port is already allocated', /free the port/],
+  ['could not find an available, non-overlapping IPv4 address pool', /docker network prune/],
+  ['failed to create fsnotify watcher: too many open files', /fs\.inotify\.max_user_instances/],
+  ['something new', /cni-conformance doctor/],
+])('a failed creation shows the end of what kind said, and what helped others: %s', (line, next) => {
+  const result = { exitCode: 1, signal: null, stdout: '', stderr: ` ✗ Preparing nodes\nERROR: ${line}\n` }
   const error = creationFailed('cnic-x', new CommandError(['kind'], result, undefined, false))
   expect(error.message).toContain('kind could not create cluster cnic-x')
-  expect(error.message).toContain('no space left on device')
-  expect(error.next).toContain('docker system df')
+  expect(error.message).toContain(line)
+  expect(error.next).toMatch(next)
 })
