@@ -9,7 +9,7 @@ import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './p
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { resolve } from './resolve.ts'
 import { Slots } from './slots.ts'
-import { SourcePorts, portsPerKind } from './source-ports.ts'
+import { SourcePorts, portsPerRange } from './source-ports.ts'
 import { Trial, type Found } from './trial.ts'
 
 /** File descriptors kept for everything that is not a probe. */
@@ -38,17 +38,17 @@ export interface ProberOptions {
   sockets: number
 }
 
-/** How many sockets may be open at once: file descriptors less a reserve, and half of the source ports of one kind. */
+/** How many sockets may be open at once: file descriptors less a reserve, and half of the source ports. */
 export function socketCap(limits = '/proc/self/limits'): number {
   const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync(limits, 'utf8'))?.[1] ?? Infinity)
-  return Math.max(1, Math.min(files - reservedFiles, portsPerKind / 2))
+  return Math.max(1, Math.min(files - reservedFiles, portsPerRange / 2))
 }
 
 /** Runs plans: all probes of one at the same time, results sent as they settle. */
 export class Prober {
   readonly #options: ProberOptions
   readonly #slots: Slots
-  readonly #ports = new SourcePorts(randomInt(portsPerKind))
+  readonly #ports = { tcp: new SourcePorts(Math.random()), udp: new SourcePorts(Math.random()) }
   readonly #send: (frame: FrameBody) => void
 
   constructor(options: ProberOptions, send: (frame: FrameBody) => void) {
@@ -84,8 +84,9 @@ export class Prober {
 
   async #probe(probe: WireProbe): Promise<WireResult> {
     const waitedMs = await this.#waitForSocket()
-    const kind = 'toService' in probe ? 'service' : 'direct'
-    const trial = new Trial(probe.timeoutMs, () => this.#ports.take(kind))
+    const ports = this.#ports[transportOf(probe)]
+    const range = 'toService' in probe ? 'service' : 'direct'
+    const trial = new Trial(probe.timeoutMs, () => ports.take(range))
     try {
       this.#start(probe, trial)
     } catch (error) {
@@ -140,6 +141,11 @@ export class Prober {
         return trial.end('local-error', { detail: 'this agent knows no such probe' })
     }
   }
+}
+
+function transportOf(probe: WireProbe): 'tcp' | 'udp' {
+  if ('transport' in probe) return probe.transport
+  return ['udp', 'datagram', 'tools-udp'].includes(probe.kind) ? 'udp' : 'tcp'
 }
 
 const peerProbes = {

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
-import { SourcePorts, portTries, portsPerKind } from './source-ports.ts'
+import { SourcePorts, portTries, type PortRange } from './source-ports.ts'
 import { Trial } from './trial.ts'
 
 const taken = Object.assign(new Error('taken'), { code: 'EADDRINUSE', syscall: 'bind' })
 
-test('no port comes again before all others of its kind; the kinds, NodePorts and the kernel share none', () => {
-  const ports = new SourcePorts(portsPerKind - 3)
-  const take = (kind: 'direct' | 'service') =>
-    new Set(Array.from({ length: portsPerKind }, () => ports.take(kind)))
-  const [direct, service] = [take('direct'), take('service')]
-  expect([direct.size, service.size]).toEqual([portsPerKind, portsPerKind])
+test('no port comes again before all others of its range; the ranges share none', () => {
+  const ports = new SourcePorts(0.9)
+  const take = (range: PortRange, count: number) =>
+    new Set(Array.from({ length: count }, () => ports.take(range)))
+  const [direct, service] = [take('direct', 10_000), take('service', 41_000)]
+  expect([direct.size, service.size]).toEqual([10_000, 41_000])
   expect([Math.min(...direct), Math.max(...direct)]).toEqual([10_000, 19_999])
-  expect([Math.min(...service), Math.max(...service)]).toEqual([20_000, 29_999])
+  expect([Math.min(...service), Math.max(...service)]).toEqual([20_000, 60_999])
 })
 
 test('a taken port is passed over', async () => {

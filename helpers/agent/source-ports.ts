@@ -1,33 +1,40 @@
 /**
- * Source ports of our own choice. A connection to a Service is translated to one of its pods; if the same client has a
- * direct connection to that pod from the same source port, their answers look the same to conntrack, which then drops
- * the packets of the later one, for as long as it remembers the earlier: 120 s after its end. The kernel does choose the
- * same port for two destinations, and a run that asks Services and their pods at once hits it: DNS over TCP timed out
- * in every fourth run, on a network without a fault. So the two kinds of probes take their ports from ranges of their own.
+ * Source ports of our own choice, for what conntrack remembers of a port for 120 s.
+ *
+ * A connection to a Service is translated to one of its pods; if the same client has had a direct connection to that pod
+ * from the same port, the answers of both look the same to conntrack, which drops the packets of the later one. And a SYN
+ * to a Service that was never answered leaves an entry that leads the next one from that port to the same pod, even if
+ * that pod is long gone. The kernel does choose the same port again, for another destination at once, and a run that asks
+ * Services and their pods at the same time hits that: DNS over TCP timed out in every fourth run, on a network without a
+ * fault. So direct probes and probes to Services have ranges of their own, and go round them as slowly as can be.
  */
 
-/** Below the range that the kernel takes (32768-60999) and NodePorts (30000-32767), above our servers' ports. */
-const firstPort = { direct: 10_000, service: 20_000 } as const
+/** First and number. Above our servers' ports; that NodePorts and the kernel's own choice lie in the second harms no TCP. */
+const ranges = { direct: [10_000, 10_000], service: [20_000, 41_000] } as const
 
-/** Ports of each kind. */
-export const portsPerKind = 10_000
+export type PortRange = keyof typeof ranges
+
+/** How many probes of one kind can have a port of their own. */
+export const portsPerRange = ranges.direct[1]
 
 /** Tries of one probe, where a port is still in use: a connection's end keeps it for 60 s. */
 export const portTries = 64
 
-/** Hands out the ports of each kind in turn: each comes again after all others. */
+/** Hands out the ports of each range in turn: each comes again after all others. TCP and UDP each have an object. */
 export class SourcePorts {
-  readonly #next: Record<keyof typeof firstPort, number>
+  readonly #next: Record<PortRange, number>
 
-  /** @param start offset of the first port; an agent that starts again must not start at the same one */
-  constructor(start: number) {
-    this.#next = { direct: start % portsPerKind, service: start % portsPerKind }
+  /** @param share where to begin in each range, from 0 to 1; an agent that starts again must not begin at the same one */
+  constructor(share: number) {
+    const begin = (range: PortRange): number => Math.floor(share * ranges[range][1]) % ranges[range][1]
+    this.#next = { direct: begin('direct'), service: begin('service') }
   }
 
-  take(kind: keyof typeof firstPort): number {
-    const offset = this.#next[kind]
-    this.#next[kind] = (offset + 1) % portsPerKind
-    return firstPort[kind] + offset
+  take(range: PortRange): number {
+    const [first, count] = ranges[range]
+    const offset = this.#next[range]
+    this.#next[range] = (offset + 1) % count
+    return first + offset
   }
 }
 
