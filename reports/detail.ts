@@ -138,7 +138,9 @@ export function latencyOf({ observations }: Outcome): number | undefined {
   return latencies.length === 0 ? undefined : median(latencies)
 }
 
-/** How often a check's probes had to be sent again, over all of them; 0 in good health. */
+/** How often probes that should be answered had to be sent again; 0 in good health. A deny is asked to its end. */
 export function resentOf({ observations }: Outcome): number {
-  return observations.reduce((sum, { attempts, asked }) => sum + Math.max(0, attempts - asked), 0)
+  return observations
+    .filter(({ expected }) => expected === 'reached')
+    .reduce((sum, { attempts, asked }) => sum + Math.max(0, attempts - asked), 0)
 }
