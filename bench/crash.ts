@@ -16,7 +16,7 @@ import { line } from './stats.ts'
 
 const kills = Number(process.argv[2] ?? 10)
 /** The whole life of a warm run, so that create, checks and delete are all hit. */
-const lifeMs = 60_000
+const lifeMs = 42_000
 const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-crash-'))
 
