@@ -1,9 +1,15 @@
 import { Address4, Address6 } from 'ip-address'
 import type { Facts } from './agent/protocol.ts'
-import type { Judgement } from './verdict.ts'
+import type { Verdict } from './check.ts'
 import type { World, WorldPod } from './world.ts'
 
 /** Facts that an agent reads inside its pod, held against the API objects. Pure. */
+
+/** The verdict of one wire probe, with what was seen when it is not `reached`. */
+export interface Judgement {
+  verdict: Verdict
+  detail?: string
+}
 
 /** Items for a sentence. */
 export const listed = (items: readonly string[]): string =>

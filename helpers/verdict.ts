@@ -1,7 +1,7 @@
 import { median } from 'simple-statistics'
 import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
 import type { Observation, PathProbe, Verdict } from './check.ts'
-import { inspections, listed, sameAddress } from './inspect.ts'
+import { inspections, listed, sameAddress, type Judgement } from './inspect.ts'
 import type { Planned, PlannedProbe } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -16,12 +16,6 @@ export interface Replies {
   result(agent: string, id: number): WireResult | undefined
   /** Why an agent's rows are missing; undefined for an agent whose stream was whole to the end. */
   fault(agent: string): string | undefined
-}
-
-/** The verdict of one wire probe, with what was seen when it is not `reached`. */
-export interface Judgement {
-  verdict: Verdict
-  detail?: string
 }
 
 /** The verdict on one planned probe: all its wire probes together. */
