@@ -33,7 +33,7 @@ export async function awaitAgents(
       what: `${title} to run on every node`,
       budget: budgets.cniReadyMs,
       next: 'look at logs/cni.log and events.txt in the evidence folder',
-      everyMs: 250,
+      everyMs: 500,
       ...(onSeen === undefined ? {} : { onSeen }),
       ...(signal === undefined ? {} : { signal }),
     },

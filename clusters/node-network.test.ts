@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { encapsulationOf, pathsBetweenNodes, pathsText, podMtu } from './node-network.ts'
+import { encapsulationOf, pathsBetweenNodes, pathsText, podMtu, routeMtu } from './node-network.ts'
 
 const eth0 = { ifname: 'eth0', mtu: 1500, linkinfo: { info_kind: 'veth' } }
 const node = (routes: object[], links: object[]) => (_: string, argv: readonly string[]) =>
@@ -33,6 +33,16 @@ test('routes over the other nodes, and no routes at all', async () => {
     'none to be seen',
     'no route to the pods of other nodes',
   ])
+})
+
+test('the MTU of routes counts where it is set for the pods of other nodes', async () => {
+  const routes = [
+    { dst: 'default', gateway: '172.18.0.1', dev: 'eth0', metrics: [{ mtu: 1400 }] },
+    { dst: '10.244.1.0/24', gateway: '10.244.1.7', dev: 'cilium_host' },
+    { dst: '10.244.2.0/24', gateway: '10.244.1.7', dev: 'cilium_host', metrics: [{ mtu: 1450 }] },
+  ]
+  expect(await routeMtu(node(routes, []), 'worker', '10.244.0.0/16')).toBe(1450)
+  expect(await routeMtu(node(routes.slice(0, 2), []), 'worker', '10.244.0.0/16')).toBeUndefined()
 })
 
 test('a path that is half wrapped says so', async () => {

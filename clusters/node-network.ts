@@ -15,7 +15,12 @@ export interface PathBetweenNodes {
 }
 
 const routes = z.array(
-  z.looseObject({ dst: z.string(), gateway: z.string().optional(), dev: z.string().optional() }),
+  z.looseObject({
+    dst: z.string(),
+    gateway: z.string().optional(),
+    dev: z.string().optional(),
+    metrics: z.array(z.looseObject({ mtu: z.number().optional() })).optional(),
+  }),
 )
 const links = z.array(
   z.looseObject({
@@ -39,17 +44,36 @@ export async function pathsBetweenNodes(
   node: string,
   podSubnet: string,
 ): Promise<PathBetweenNodes[]> {
-  const [routing, interfaces] = await Promise.all([
-    runOnNode(node, ['ip', '-json', 'route', 'show']),
+  const [toOthers, interfaces] = await Promise.all([
+    routesToOthers(runOnNode, node, podSubnet),
     readLinks(runOnNode, node),
   ])
+  const devices = toOthers.map(({ dev }) => dev)
+  return interfaces.filter(({ ifname }) => devices.includes(ifname)).map(pathThrough)
+}
+
+/** The smallest MTU that the routes to the pods of other nodes set, in bytes; undefined where none does. */
+export async function routeMtu(
+  runOnNode: RunOnNode,
+  node: string,
+  podSubnet: string,
+): Promise<number | undefined> {
+  const found = await routesToOthers(runOnNode, node, podSubnet)
+  const sizes = found.flatMap(({ metrics }) => metrics?.flatMap(({ mtu }) => mtu ?? []) ?? [])
+  return sizes.length === 0 ? undefined : Math.min(...sizes)
+}
+
+async function routesToOthers(
+  runOnNode: RunOnNode,
+  node: string,
+  podSubnet: string,
+): Promise<z.output<typeof routes>> {
   const pods = readCidrs(podSubnet).cidrs
   const isPodRange = (text: string): boolean =>
     readCidrs(text).cidrs.some((range) => pods.some((pod) => overlap(pod, range)))
-  const devices = routes
-    .parse(JSON.parse(routing))
-    .flatMap(({ dst, gateway, dev }) => (gateway !== undefined && isPodRange(dst) ? (dev ?? []) : []))
-  return interfaces.filter(({ ifname }) => devices.includes(ifname)).map(pathThrough)
+  return routes
+    .parse(JSON.parse(await runOnNode(node, ['ip', '-json', 'route', 'show'])))
+    .filter(({ dst, gateway }) => gateway !== undefined && isPodRange(dst))
 }
 
 /** The interfaces of a node that wrap packets. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
 import { renderChart } from '../helm.ts'
-import { pathsText, tunnelsOf } from '../node-network.ts'
+import { pathsText, routeMtu, tunnelsOf } from '../node-network.ts'
 import type { Cni, CniContext } from './cni.ts'
 
 const namespace = 'kube-system'
@@ -64,10 +64,12 @@ export const cni: Cni = {
     )
   },
 
-  async identify({ runOnNode }, node) {
-    const [text, tunnels] = await Promise.all([
+  async identify({ runOnNode, network }, node) {
+    const [text, tunnels, mtu] = await Promise.all([
       runInContainer(runOnNode, node, pods.container, ['cilium-dbg', 'status', '--output', 'json']),
       tunnelsOf(runOnNode, node),
+      // The pods' interfaces have the node's MTU; what fits into the tunnel, the routes say.
+      routeMtu(runOnNode, node, network.podSubnet),
     ])
     const { cilium, routing, masquerading, ...status } = statusSchema.parse(JSON.parse(text))
     const { mode } = status['kube-proxy-replacement']
@@ -75,7 +77,7 @@ export const cni: Cni = {
       version: /v\d+\.\d+\.\d+/.exec(cilium.msg)?.[0] ?? cilium.msg,
       encapsulation:
         routing['inter-host-routing-mode'] === 'Tunnel' ? (routing['tunnel-protocol'] ?? 'unknown') : 'none',
-      dataPlane: `eBPF; ${pathsText(tunnels)}; masquerading by ${masquerading.mode ?? 'nobody'}`,
+      dataPlane: `eBPF; ${pathsText(tunnels)}${mtu === undefined ? '' : `, route MTU ${mtu}`}; masquerading by ${masquerading.mode ?? 'nobody'}`,
       ...(mode === 'True' ? { kubeProxyReplacement: 'Cilium serves Services' } : {}),
     }
   },
