@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { LoadedDefinition } from '../clusters/definition.ts'
@@ -11,18 +9,19 @@ import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { cniTraits } from '../clusters/supported.ts'
 import { sweep } from '../clusters/sweep.ts'
 import { exitCodes } from '../helpers/errors.ts'
-import { createProgress, type Progress } from '../helpers/progress.ts'
+import type { Progress } from '../helpers/progress.ts'
 import type { Journal } from '../reports/journal.ts'
 import type { Run } from '../reports/model.ts'
 import { mebibytes } from '../reports/summary.ts'
 import { renderOverview } from '../reports/terminal.ts'
 import { verdictOf } from '../reports/verdict.ts'
-import { renderJson, writeReports } from '../reports/write.ts'
+import { writeReports } from '../reports/write.ts'
 import { LegFollower } from './leg-follower.ts'
 import { forgetReports, runLegProcess, type RunningLeg } from './leg-process.ts'
 import type { MatrixOptions } from './options.ts'
-import { newRunFolder, shownFolder } from './run-folder.ts'
-import { failureOf, openRunJournal, readMachine } from './run-log.ts'
+import { reportedRun, type RunContext } from './reported-run.ts'
+import { shownFolder } from './run-folder.ts'
+import { failureOf, readMachine } from './run-log.ts'
 import { ask } from './test.ts'
 
 /**
@@ -30,24 +29,7 @@ import { ask } from './test.ts'
  * code.
  */
 export async function matrixCommand(options: MatrixOptions): Promise<number> {
-  const runId = randomBytes(4).toString('hex')
-  const folder = options.reportDir ?? (await newRunFolder(runId))
-  await mkdir(folder, { recursive: true })
-  const progress = createProgress({ quiet: options.quiet })
-  const journal = await openRunJournal(runId, folder, options)
-  try {
-    const run = await new MatrixRun(options, folder, progress, journal).toTheEnd()
-    progress.close()
-    process.stdout.write(
-      options.output === 'json'
-        ? renderJson(run)
-        : `${renderOverview(run, { stream: process.stdout, folder: shownFolder(folder) })}\n`,
-    )
-    return run.verdict.exitCode
-  } finally {
-    progress.close()
-    journal.close()
-  }
+  return reportedRun(options, renderOverview, (context) => new MatrixRun(options, context).toTheEnd())
 }
 
 /** A leg that is not green ends its step of the progress as failed. */
@@ -62,7 +44,7 @@ class MatrixRun {
   readonly #abort = new AbortController()
   readonly #running = new Set<RunningLeg>()
 
-  constructor(options: MatrixOptions, folder: string, progress: Progress, journal: Journal) {
+  constructor(options: MatrixOptions, { folder, progress, journal }: RunContext) {
     this.#options = options
     this.#folder = folder
     this.#progress = progress

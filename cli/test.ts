@@ -1,40 +1,21 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { LoadedDefinition } from '../clusters/definition.ts'
 import { sweep } from '../clusters/sweep.ts'
 import { exitCodes, messageOf } from '../helpers/errors.ts'
-import { createProgress, type Progress } from '../helpers/progress.ts'
+import type { Progress } from '../helpers/progress.ts'
 import type { Journal } from '../reports/journal.ts'
 import type { Abort, Run } from '../reports/model.ts'
 import { renderRun } from '../reports/terminal.ts'
-import { renderJson, writeReports } from '../reports/write.ts'
+import { writeReports } from '../reports/write.ts'
 import { runLeg, type TakeDown } from './leg.ts'
 import type { TestOptions } from './options.ts'
-import { newRunFolder, shownFolder } from './run-folder.ts'
-import { legLog, openRunJournal, readMachine } from './run-log.ts'
+import { reportedRun, type RunContext } from './reported-run.ts'
+import { legLog, readMachine } from './run-log.ts'
 
 /** `test`: each leg from nothing to nothing, one after the other. Returns the exit code. */
 export async function testCommand(options: TestOptions): Promise<number> {
-  const runId = randomBytes(4).toString('hex')
-  const folder = options.reportDir ?? (await newRunFolder(runId))
-  await mkdir(folder, { recursive: true })
-  const progress = createProgress({ quiet: options.quiet })
-  const journal = await openRunJournal(runId, folder, options)
-  try {
-    const run = await new TestRun(options, runId, folder, progress, journal).toTheEnd()
-    progress.close()
-    process.stdout.write(
-      options.output === 'json'
-        ? renderJson(run)
-        : `${renderRun(run, { stream: process.stdout, folder: shownFolder(folder) })}\n`,
-    )
-    return run.verdict.exitCode
-  } finally {
-    progress.close()
-    journal.close()
-  }
+  return reportedRun(options, renderRun, (context) => new TestRun(options, context).toTheEnd())
 }
 
 /** One run: its legs, what ends it early, and the reports that are written whatever happens. */
@@ -48,7 +29,7 @@ class TestRun {
   /** The cluster of the leg that is under way. */
   #lent: TakeDown | undefined
 
-  constructor(options: TestOptions, runId: string, folder: string, progress: Progress, journal: Journal) {
+  constructor(options: TestOptions, { runId, folder, progress, journal }: RunContext) {
     this.#options = options
     this.#runId = runId
     this.#folder = folder
