@@ -31,8 +31,14 @@ interface Needs {
   encapsulation?: string
 }
 
+/** What a cluster is, as far as it decides whether a fault can be made on it. */
+export interface Ground {
+  cni: { name: string; encapsulation: string }
+  declared: { features: readonly string[] }
+}
+
 /** Why a fault cannot be made on this cluster; undefined when it can. */
-export function unmetNeed({ needs = {} }: Fault, { cni, declared }: FaultContext): string | undefined {
+export function unmetNeed({ needs = {} }: Fault, { cni, declared }: Ground): string | undefined {
   const { feature, cnis, encapsulation } = needs
   if (feature !== undefined && declared.features.includes(feature.name) !== feature.declared)
     return `only where ${feature.name} is ${feature.declared ? '' : 'not '}declared`
