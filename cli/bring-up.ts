@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cnis } from '../clusters/cni/all.ts'
+import { cniModule, cnis } from '../clusters/cni/all.ts'
 import type { Cni, CniContext } from '../clusters/cni/cni.ts'
 import type { ClusterDefinition, LoadedDefinition } from '../clusters/definition.ts'
 import type { PreparedImages } from '../clusters/images/prepare.ts'
@@ -97,7 +97,13 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
       kubeconfig,
       workers,
       podSubnet: definition.network.podSubnet,
-      cni: { name: definition.cni.name, encapsulation: definition.cni.encapsulation },
+      cni: {
+        name: definition.cni.name,
+        version: definition.cni.version,
+        encapsulation: definition.cni.encapsulation,
+        module: cniModule(definition.cni.name),
+      },
+      kubeProxy: definition.network.kubeProxy,
       features: definition.features,
       expect: definition.expect,
     }
@@ -143,7 +149,7 @@ function cniContextOf(
 }
 
 /** The installer of a definition's CNI. */
-function cniOf(definition: ClusterDefinition): Cni {
+export function cniOf(definition: ClusterDefinition): Cni {
   const cni = cnis[definition.cni.name]
   if (cni === undefined) throw new Error(`no installer for CNI ${definition.cni.name}`)
   return cni

@@ -7,9 +7,9 @@ import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
 import { isPlain, type Outcome } from '../helpers/check.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
-import { declaredBy } from '../helpers/leg-handle.ts'
+import { accessTo, declaredBy } from '../helpers/leg-handle.ts'
 import { Session } from '../helpers/session.ts'
-import { bringUp, evidenceSource, type LegRun, type Machine, type Standing } from './bring-up.ts'
+import { bringUp, cniOf, evidenceSource, type LegRun, type Machine, type Standing } from './bring-up.ts'
 
 /**
  * One leg: the machine, the cluster, the CNI, the fixtures, the checks and the evidence. What it finds goes into the
@@ -78,7 +78,8 @@ async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
   const { log, options } = leg
   const { kube, handle } = standing
   const session = await log.phase('traffic', 'paths answer', async (step) => {
-    const opened = await Session.open({ kube, declared: declaredBy(handle), ...handle })
+    const access = accessTo(handle, cniOf(leg.cluster.definition))
+    const opened = await Session.open({ kube, declared: declaredBy(handle), ...handle, access })
     log.readiness(await opened.converge(options.checks, (seen) => step.update(seen)))
     return opened
   })

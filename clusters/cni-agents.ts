@@ -66,14 +66,3 @@ export async function askHealth(
   const headers = header === undefined ? [] : ['--header', header]
   await runOnNode(node, ['curl', '--silent', '--show-error', '--fail', '--max-time', '2', ...headers, url])
 }
-
-/** Runs a command in a container on a node, through its container runtime: needs neither API server nor pod network. */
-export async function runInContainer(
-  runOnNode: RunOnNode,
-  node: string,
-  container: string,
-  argv: readonly string[],
-): Promise<string> {
-  const ids = await runOnNode(node, ['crictl', 'ps', '--quiet', '--latest', '--name', `^${container}$`])
-  return await runOnNode(node, ['crictl', 'exec', ids.trim(), ...argv])
-}

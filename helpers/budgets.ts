@@ -58,6 +58,8 @@ export const budgets = {
   faultMs: budget('faultMs', 60_000),
   /** One command on a node, through Docker: 0.1 s when idle. */
   nodeCommandMs: budget('nodeCommandMs', 20_000),
+  /** One of the questions of a look at a node, from the node itself: they take 10-200 ms. An agent that is silent for longer hangs. */
+  lookAnswerMs: budget('lookAnswerMs', 5_000),
   dockerStartMs: budget('dockerStartMs', 60_000),
   /** One question to the Docker daemon: 50 ms here, a few seconds under nine starting nodes; longer means that it hangs. */
   dockerAnswerMs: budget('dockerAnswerMs', 15_000),

@@ -42,6 +42,10 @@ export const featureSchema = z.enum([
 ])
 export type Feature = z.infer<typeof featureSchema>
 
+/** What a check may need: a feature, or access to the nodes, which no cluster declares: a run has it or not. */
+export const nodeAccess = 'node-access'
+const needSchema = z.enum([...featureSchema.options, nodeAccess])
+
 const podSchema = z.strictObject({
   node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
   namespace: z.enum(['main', 'other']).default('main').describe('The fixture namespace.'),
@@ -124,7 +128,7 @@ const checkSchema = z
     covers: z.array(z.string().regex(/^[A-Z]\d{0,2}$/)).min(1),
     requirement: z.string().includes('MUST'),
     rung: z.enum(rungs).optional().describe('Its place on the ladder, if it has one.'),
-    features: z.array(featureSchema).default([]),
+    features: z.array(needSchema).default([]),
     pods: z.record(name, podSchema),
     probes: z.array(probeSchema).default([]),
     ...stepFields,

@@ -1,9 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
 import picomatch from 'picomatch'
 import { z } from 'zod'
 import { verdictSchema } from './check.ts'
 import { fixtureObjects } from './fixtures.ts'
 import { connectKube } from './kube.ts'
+import type { LookedAt } from './network-look.ts'
+import type { NodeAccess } from './node-looks.ts'
 import { runOnKindNode } from './nodes.ts'
 import { Session, type SessionOptions } from './session.ts'
 import type { Declared } from './outcome.ts'
@@ -18,7 +21,14 @@ const legHandleSchema = z.strictObject({
   workers: z.tuple([z.string(), z.string()]),
   images: z.strictObject({ node: z.string(), agnhost: z.string() }),
   podSubnet: z.string(),
-  cni: z.strictObject({ name: z.string(), encapsulation: z.string() }),
+  /** As declared. `module` is the path of its file in clusters/cni, which looks are taken with. */
+  cni: z.strictObject({
+    name: z.string(),
+    version: z.string(),
+    encapsulation: z.string(),
+    module: z.string(),
+  }),
+  kubeProxy: z.string(),
   features: z.array(z.string()),
   expect: z.array(
     z.strictObject({
@@ -52,15 +62,25 @@ export function declaredBy(handle: Pick<LegHandle, 'features' | 'expect'>): Decl
   }
 }
 
+/** How a leg of our own is looked at from its nodes. */
+export const accessTo = ({ cni, kubeProxy }: LegHandle, looked: LookedAt): NodeAccess => ({
+  runOnNode: runOnKindNode,
+  cni: looked,
+  declared: { version: cni.version, encapsulation: cni.encapsulation, kubeProxy },
+})
+
 /** Opens a session on a running leg, with what a fault needs to touch it. */
 export async function attach(handle: LegHandle) {
   const kube = connectKube(handle.kubeconfig)
+  const { href } = pathToFileURL(handle.cni.module)
+  const { cni } = (await import(/* @vite-ignore */ href)) as { cni: LookedAt }
   const options: SessionOptions = {
     kube,
     declared: declaredBy(handle),
     namespaces: handle.namespaces,
     workers: handle.workers,
     podSubnet: handle.podSubnet,
+    access: accessTo(handle, cni),
   }
   const session = await Session.open(options)
   return {
@@ -68,7 +88,7 @@ export async function attach(handle: LegHandle) {
     session,
     cni: handle.cni,
     workers: handle.workers,
-    declared: options.declared,
+    declared: session.declared,
     runOnNode: runOnKindNode,
     fixtures: fixtureObjects(handle),
     close: () => session.close(),

@@ -1,4 +1,4 @@
-import type { Check, Observation, Outcome, Verdict } from './check.ts'
+import { nodeAccess, type Check, type Observation, type Outcome, type Verdict } from './check.ts'
 import { rounded } from './verdict.ts'
 
 /** Declared deviations of a cluster, as in its definition. */
@@ -17,6 +17,10 @@ export interface Declared {
   /** Does a deviation's check glob match this id? */
   matches(glob: string, id: string): boolean
 }
+
+/** The same, with or without access to the cluster's nodes. */
+export const withAccess = (declared: Declared, toNodes: boolean): Declared =>
+  toNodes ? { ...declared, features: [...declared.features, nodeAccess] } : declared
 
 /** The features that a check needs and the cluster does not declare. Core checks need none. */
 export function missingFeatures(check: Check, declared: Declared): string[] {
@@ -43,7 +47,7 @@ export function outcomeOf(
   }
   const missing = missingFeatures(check, declared)
   if (missing.length > 0) {
-    return { ...base, outcome: 'unsupported', reason: `the cluster does not declare ${missing.join(', ')}` }
+    return { ...base, outcome: 'unsupported', reason: missingText(missing) }
   }
   const off = observations.filter((each) => each.verdict !== each.expected)
   const wrongOnes = off.filter((each) => each.verdict !== 'unknown')
@@ -64,6 +68,11 @@ export function outcomeOf(
   }
   return { ...base, outcome: 'passed' }
 }
+
+const missingText = (missing: readonly string[]): string =>
+  missing.includes(nodeAccess)
+    ? "it looks at the network from the cluster's nodes, to which this run has no access"
+    : `the cluster does not declare ${missing.join(', ')}`
 
 const deviationText = (deviation: Deviation): string =>
   `${deviation.verdict} is expected until ${deviation.until}: ${deviation.reason} (${deviation.issue})`

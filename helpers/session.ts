@@ -9,7 +9,8 @@ import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './newcomer.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
-import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
+import { NodeLooks, type NodeAccess } from './node-looks.ts'
+import { missingFeatures, outcomeOf, withAccess, type Declared } from './outcome.ts'
 import { runSteps, type Moment, type StepContext } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
 import { readWorld, type World, type WorldOptions } from './world.ts'
@@ -18,6 +19,8 @@ import { readWorld, type World, type WorldOptions } from './world.ts'
 export interface SessionOptions extends WorldOptions {
   kube: Kube
   declared: Declared
+  /** Who has none can't look at the network from its nodes: checks that need it are unsupported. */
+  access?: NodeAccess
 }
 
 /** How long the paths took to answer before the first check. */
@@ -49,9 +52,16 @@ export class Session {
   readonly #options: SessionOptions
   readonly #agents = new Map<string, AgentClient>()
   readonly #broken = new Map<string, string>()
+  /** What the cluster declares and what this session can do. */
+  readonly declared: Declared
+  /** The look from the nodes; undefined without access to them. */
+  readonly looks: NodeLooks | undefined
 
   private constructor(options: SessionOptions) {
     this.#options = options
+    const { kube, declared, access } = options
+    this.declared = withAccess(declared, access !== undefined)
+    this.looks = access === undefined ? undefined : new NodeLooks(kube, access)
   }
 
   /** Opens one exec stream per fixture pod, side by side. An agent that does not answer makes `unknown`, it does not throw. */
@@ -114,7 +124,7 @@ export class Session {
   }
 
   async #runPlain(checks: readonly Check[], { beforeAsking }: RunOptions): Promise<Outcome[]> {
-    const { declared } = this.#options
+    const { declared } = this
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const [world] = await Promise.all([this.world(), this.reconnect()])
     const plan = makePlan(runnable, world)
@@ -136,7 +146,8 @@ export class Session {
   }
 
   async #runSteps(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
-    const { declared, kube } = this.#options
+    const { declared, looks } = this
+    const { kube } = this.#options
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const unsupported = checks
       .filter((check) => !runnable.includes(check))
@@ -149,6 +160,7 @@ export class Session {
       kube,
       world,
       declared,
+      ...(looks === undefined ? {} : { looks }),
       ask,
       startNewcomer: (template, newcomer, first) => startNewcomer(kube, world, template, newcomer, first),
     }

@@ -7,6 +7,7 @@ import type { Check, Observation, Outcome, StepResult } from './check.ts'
 import { messageOf } from './errors.ts'
 import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
 import { apiMessage, type Kube } from './kube.ts'
+import type { NodeLooks } from './node-looks.ts'
 import { outcomeOf } from './outcome.ts'
 import { bindSteps, cellsOf, firstCells, phasesOf, type BoundCheck, type Cell } from './step-plan.ts'
 import { round, settle, verdictRound, type RoundContext, type Seen } from './step-rounds.ts'
@@ -17,6 +18,8 @@ import type { WorldPod } from './world.ts'
 /** What checks with steps are run on. */
 export interface StepContext extends RoundContext {
   kube: Pick<Kube, 'tryApply' | 'networking'>
+  /** The look from the nodes; undefined without access to them. */
+  looks?: NodeLooks
   /** Starts a pod like `template` under this name, and returns what it could reach from its first moment. */
   startNewcomer(template: WorldPod, newcomer: WorldPod, plan: FirstPlan): Promise<FirstReport>
   /** Told when policies were applied, when they are about to be deleted, and when a phase is over: the place for faults. */

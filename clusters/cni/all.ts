@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import type { Cni } from './cni.ts'
 
 /** Of this folder, what is no CNI. */
@@ -9,8 +10,13 @@ const names = (await readdir(import.meta.dirname))
   .map((file) => file.slice(0, -'.ts'.length))
   .toSorted()
 
+const fileOf = (name: string): URL => new URL(`${name}.ts`, import.meta.url)
+
+/** Path of a CNI's file, for another process. */
+export const cniModule = (name: string): string => fileURLToPath(fileOf(name))
+
 async function load(name: string): Promise<Cni> {
-  const { href } = new URL(`${name}.ts`, import.meta.url)
+  const { href } = fileOf(name)
   return ((await import(/* @vite-ignore */ href)) as { cni: Cni }).cni
 }
 

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import type { KubernetesObject, V1DaemonSet } from '@kubernetes/client-node'
 import { SetupError } from '../../helpers/errors.ts'
-import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
+import { runInContainer } from '../../helpers/nodes.ts'
+import { askHealth, awaitAgents } from '../cni-agents.ts'
 import { encapsulationOf, pathsBetweenNodes, pathsText } from '../node-network.ts'
+import { look } from '../looks/calico.ts'
 import type { Cni, CniContext } from './cni.ts'
 
 const pods = { namespace: 'kube-system', labelSelector: 'k8s-app=calico-node', container: 'calico-node' }
@@ -31,6 +33,7 @@ export const cni: Cni = {
   },
   pods,
   hostInterface: 'cali',
+  look,
   evidence: {
     commands: {
       status: ['calico-node', '-show-status'],

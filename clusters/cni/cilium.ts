@@ -1,7 +1,9 @@
 import { z } from 'zod'
-import { askHealth, awaitAgents, runInContainer } from '../cni-agents.ts'
+import { runInContainer } from '../../helpers/nodes.ts'
+import { askHealth, awaitAgents } from '../cni-agents.ts'
 import { renderChart } from '../helm.ts'
 import { pathsText, routeMtu, tunnelsOf } from '../node-network.ts'
+import { look } from '../looks/cilium.ts'
 import type { Cni, CniContext } from './cni.ts'
 
 const namespace = 'kube-system'
@@ -29,6 +31,7 @@ export const cni: Cni = {
   },
   pods,
   hostInterface: 'lxc',
+  look,
   evidence: {
     commands: {
       status: ['cilium-dbg', 'status', '--verbose'],

@@ -1,4 +1,5 @@
 import type { Kube } from '../../helpers/kube.ts'
+import type { CniLook } from '../../helpers/network-look.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { KernelFeature } from '../host/kernel.ts'
 
@@ -23,6 +24,8 @@ export interface Cni {
   pods: { namespace: string; labelSelector: string; container: string }
   /** First letters of the name that the host's end of a pod's interface has. */
   hostInterface: string
+  /** What it shows of itself, node by node and pod by pod, in the words of all CNIs. */
+  look: CniLook
   /** Its own state, for the evidence of what did not pass. */
   evidence: CniEvidence
 }

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { SetupError } from '../../helpers/errors.ts'
-import { awaitAgents, runInContainer } from '../cni-agents.ts'
+import { runInContainer } from '../../helpers/nodes.ts'
+import { awaitAgents } from '../cni-agents.ts'
 import { encapsulationOf, pathsBetweenNodes, pathsText } from '../node-network.ts'
+import { look } from '../looks/flannel.ts'
 import type { Cni, CniContext } from './cni.ts'
 
 const manifestName = 'kube-flannel.yml'
@@ -28,6 +30,7 @@ export const cni: Cni = {
   },
   pods,
   hostInterface: 'veth',
+  look,
   evidence: { commands: { subnet: readSubnet }, objects: [] },
 
   async install(context) {

@@ -15,13 +15,16 @@ export function readFacts(self: Self, directory: string | undefined): Facts {
       .filter((each) => !each.internal && isKept(each.address))
       .map(({ address }) => ({ name, address })),
   )
-  const mtu = interfaces[0] === undefined ? undefined : readMtu(interfaces[0].name)
+  const name = interfaces[0]?.name
+  const mtu = name === undefined ? undefined : readNumber(name, 'mtu')
+  const own = name === undefined ? undefined : readInterface(name)
   const tools = directory === undefined ? undefined : readTools(directory)
   return {
     ...self,
     netns: readlinkSync('/proc/self/ns/net'),
     addresses: [...new Set(interfaces.map(({ address }) => address))],
     ...(mtu === undefined ? {} : { mtu }),
+    ...(own === undefined ? {} : { interface: own }),
     resolvConf: readFileSync('/etc/resolv.conf', 'utf8'),
     ...(tools === undefined ? {} : { tools }),
   }
@@ -30,9 +33,14 @@ export function readFacts(self: Self, directory: string | undefined): Facts {
 /** Link-local addresses come and go with duplicate detection, and no pod is reached by one. */
 const isKept = (address: string): boolean => !/^fe[89ab]/i.test(address)
 
-function readMtu(name: string): number | undefined {
-  const text = readOptional(`/sys/class/net/${name}/mtu`)
+function readNumber(name: string, attribute: string): number | undefined {
+  const text = readOptional(`/sys/class/net/${name}/${attribute}`)
   return text === undefined ? undefined : Number(text)
+}
+
+function readInterface(name: string): Facts['interface'] {
+  const [index, peer] = [readNumber(name, 'ifindex'), readNumber(name, 'iflink')]
+  return index === undefined || peer === undefined ? undefined : { name, index, peer }
 }
 
 /** The tools container's own view, written by its start script before it serves. */

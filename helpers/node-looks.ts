@@ -1,0 +1,108 @@
+import type { Kube } from './kube.ts'
+import { messageOf } from './errors.ts'
+import {
+  unreadLook,
+  type HostInterface,
+  type LookContext,
+  type LookedAt,
+  type NodeLook,
+  type Trace,
+  type TracedPod,
+} from './network-look.ts'
+import { asHostInterface, hostEndOf, readNodeFacts, type NodeFacts, type PodInterface } from './node-facts.ts'
+import type { RunOnNode } from './nodes.ts'
+import type { World, WorldNode } from './world.ts'
+
+/** What looks are taken with. Who has no access to the nodes has no such thing, and its checks are unsupported. */
+export interface NodeAccess {
+  runOnNode: RunOnNode
+  /** The `cni` of its file in clusters/cni. */
+  cni: LookedAt
+  /** What the definition says that the network is. */
+  declared: DeclaredNetwork
+}
+
+/** What the nodes are held against. */
+export interface DeclaredNetwork {
+  /** Version of the CNI. */
+  version: string
+  encapsulation: string
+  kubeProxy: string
+}
+
+/** Everything that one node shows. */
+export interface Look {
+  facts: NodeFacts
+  cni: NodeLook
+}
+
+/** What all nodes show, at one time. */
+export type Looks = ReadonlyMap<string, Look>
+
+/** Looks at the network from its nodes. */
+export class NodeLooks {
+  readonly #kube: Kube
+  readonly #access: NodeAccess
+
+  constructor(kube: Kube, access: NodeAccess) {
+    this.#kube = kube
+    this.#access = access
+  }
+
+  /** The part of the CNI's file that looks are taken with. */
+  get cni(): LookedAt {
+    return this.#access.cni
+  }
+
+  /** What the definition says that the network is. */
+  get declared(): DeclaredNetwork {
+    return this.#access.declared
+  }
+
+  /** One look at each of the nodes, side by side. Never throws: what cannot be read says why. */
+  async take(world: Pick<World, 'nodes' | 'podSubnet'>, nodes: readonly WorldNode[]): Promise<Looks> {
+    const at = this.#context(world)
+    return new Map(
+      await Promise.all(nodes.map(async (node) => [node.name, await this.#lookAt(at, node)] as const)),
+    )
+  }
+
+  async #lookAt(at: LookContext, node: WorldNode): Promise<Look> {
+    const unread = (error: unknown) => ({ unread: messageOf(error) })
+    const [facts, cni] = await Promise.all([
+      readNodeFacts(at.runOnNode, node.name).catch((error: unknown) => ({
+        netns: unread(error),
+        links: unread(error),
+        kubeProxy: unread(error),
+      })),
+      this.cni.look.node(at, node).catch((error: unknown) => unreadLook(messageOf(error))),
+    ])
+    return { facts, cni }
+  }
+
+  /**
+   * The node's end of the interface of a pod that lives; undefined when there is none.
+   *
+   * @param inside what the pod's agent says of it: `facts.interface`
+   * @throws when the node's interfaces cannot be read
+   */
+  async hostInterface(node: string, inside: PodInterface): Promise<HostInterface | undefined> {
+    const { links } = await readNodeFacts(this.#access.runOnNode, node)
+    if ('unread' in links) throw new Error(links.unread)
+    const found = hostEndOf(links.value, inside)
+    return found === undefined ? undefined : asHostInterface(found)
+  }
+
+  /**
+   * What exists of one pod on its node, now.
+   *
+   * @throws when something could not be read: then nothing is known to be gone
+   */
+  async traces(world: Pick<World, 'nodes' | 'podSubnet'>, pod: TracedPod): Promise<Trace[]> {
+    return this.cni.look.traces(this.#context(world), pod)
+  }
+
+  #context({ nodes, podSubnet }: Pick<World, 'nodes' | 'podSubnet'>): LookContext {
+    return { kube: this.#kube, runOnNode: this.#access.runOnNode, nodes, podSubnet }
+  }
+}
