@@ -5,7 +5,7 @@ import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { deleteCluster } from '../clusters/kind.ts'
 import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
-import { isPlain, type Outcome } from '../helpers/check.ts'
+import { isLooking, isPlain, type Outcome } from '../helpers/check.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { accessTo, declaredBy } from '../helpers/leg-handle.ts'
 import { Session } from '../helpers/session.ts'
@@ -94,17 +94,22 @@ async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
   }
 }
 
-/** Checks that change nothing in one phase; then those with steps, topic by topic, each in a phase of its own name. */
+/**
+ * Packets that change nothing in one phase; then the checks with steps, topic by topic, each in a phase of its own name.
+ * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then.
+ */
 async function runPhases({ log, options, signal }: LegRun, session: Session): Promise<Outcome[]> {
-  const phases = new Map([['checks', options.checks.filter(isPlain)]])
+  const plain = options.checks.filter(isPlain)
+  const phases = new Map([['checks', plain.filter((check) => !isLooking(check))]])
   for (const check of options.checks.filter((each) => !isPlain(each))) {
     const topic = check.id.slice(0, check.id.indexOf('/'))
     phases.set(topic, [...(phases.get(topic) ?? []), check])
   }
+  phases.set('looks', plain.filter(isLooking))
   const all: Outcome[] = []
   for (const [name, checks] of phases) {
     if (checks.length === 0) continue
-    const title = name === 'checks' ? `${checks.length} checks` : `${checks.length} checks of ${name}`
+    const title = `${checks.length} ${titles[name] ?? `checks of ${name}`}`
     const outcomes = await log.phase(name, title, () => session.run(checks, { signal }))
     signal.throwIfAborted()
     log.outcomes(outcomes)
@@ -112,6 +117,9 @@ async function runPhases({ log, options, signal }: LegRun, session: Session): Pr
   }
   return all
 }
+
+/** Phases that are no topic. */
+const titles: Readonly<Record<string, string>> = { checks: 'checks', looks: 'looks at the nodes' }
 
 /** The outcomes that did not pass, each with the folder of its evidence. */
 async function withEvidence(

@@ -22,6 +22,9 @@ const routes = z.array(
     metrics: z.array(z.looseObject({ mtu: z.number().optional() })).optional(),
   }),
 )
+/** A route of a node. */
+export type Route = z.output<typeof routes>[number]
+
 const links = z.array(
   z.looseObject({
     ifname: z.string(),
@@ -44,11 +47,17 @@ export async function pathsBetweenNodes(
   node: string,
   podSubnet: string,
 ): Promise<PathBetweenNodes[]> {
-  const [toOthers, interfaces] = await Promise.all([
-    routesToOthers(runOnNode, node, podSubnet),
-    readLinks(runOnNode, node),
-  ])
-  const devices = toOthers.map(({ dev }) => dev)
+  const [shown, interfaces] = await Promise.all([readRoutes(runOnNode, node), readLinks(runOnNode, node)])
+  return pathsIn(shown, interfaces, podSubnet)
+}
+
+/** The same from what the node has shown already. */
+export function pathsIn(
+  shown: readonly Route[],
+  interfaces: readonly LinkKind[],
+  podSubnet: string,
+): PathBetweenNodes[] {
+  const devices = toOthers(shown, podSubnet).map(({ dev }) => dev)
   return interfaces.filter(({ ifname }) => devices.includes(ifname)).map(pathThrough)
 }
 
@@ -58,22 +67,26 @@ export async function routeMtu(
   node: string,
   podSubnet: string,
 ): Promise<number | undefined> {
-  const found = await routesToOthers(runOnNode, node, podSubnet)
+  const found = toOthers(await readRoutes(runOnNode, node), podSubnet)
   const sizes = found.flatMap(({ metrics }) => metrics?.flatMap(({ mtu }) => mtu ?? []) ?? [])
   return sizes.length === 0 ? undefined : Math.min(...sizes)
 }
 
-async function routesToOthers(
-  runOnNode: RunOnNode,
-  node: string,
-  podSubnet: string,
-): Promise<z.output<typeof routes>> {
+/** Prints the routes of a node. */
+export const showRoutes: readonly string[] = ['ip', '-json', 'route', 'show']
+
+/** The routes in the output of {@link showRoutes}. */
+export const routesIn = (text: string): Route[] => routes.parse(JSON.parse(text))
+
+const readRoutes = async (runOnNode: RunOnNode, node: string): Promise<Route[]> =>
+  routesIn(await runOnNode(node, showRoutes))
+
+/** Those that lead into the pod range through a gateway. */
+function toOthers(shown: readonly Route[], podSubnet: string): Route[] {
   const pods = readCidrs(podSubnet).cidrs
   const isPodRange = (text: string): boolean =>
     readCidrs(text).cidrs.some((range) => pods.some((pod) => overlap(pod, range)))
-  return routes
-    .parse(JSON.parse(await runOnNode(node, ['ip', '-json', 'route', 'show'])))
-    .filter(({ dst, gateway }) => gateway !== undefined && isPodRange(dst))
+  return shown.filter(({ dst, gateway }) => gateway !== undefined && isPodRange(dst))
 }
 
 /** The interfaces of a node that wrap packets. */
@@ -81,7 +94,10 @@ export async function tunnelsOf(runOnNode: RunOnNode, node: string): Promise<Pat
   return (await readLinks(runOnNode, node)).map(pathThrough).filter(({ kind }) => tunnels.has(kind))
 }
 
-function pathThrough({ ifname, linkinfo }: z.output<typeof links>[number]): PathBetweenNodes {
+/** An interface and its kind. */
+type LinkKind = Pick<z.output<typeof links>[number], 'ifname' | 'linkinfo'>
+
+function pathThrough({ ifname, linkinfo }: LinkKind): PathBetweenNodes {
   const port = linkinfo?.info_data?.port
   return {
     device: ifname,

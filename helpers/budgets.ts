@@ -60,6 +60,8 @@ export const budgets = {
   nodeCommandMs: budget('nodeCommandMs', 20_000),
   /** One of the questions of a look at a node, from the node itself: they take 10-200 ms. An agent that is silent for longer hangs. */
   lookAnswerMs: budget('lookAnswerMs', 5_000),
+  /** What a look finds wrong may still be on its way: readiness probes of CNIs come every 10 to 30 s. */
+  lookSettledMs: budget('lookSettledMs', 35_000),
   dockerStartMs: budget('dockerStartMs', 60_000),
   /** One question to the Docker daemon: 50 ms here, a few seconds under nine starting nodes; longer means that it hangs. */
   dockerAnswerMs: budget('dockerAnswerMs', 15_000),

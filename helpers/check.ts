@@ -107,15 +107,43 @@ const inspectProbeSchema = z.strictObject({
     'placement',
     'address-in-range',
     'address-unique',
+    'own-namespace',
+    'host-interface',
+    'endpoint-listed',
+    'address-of-node',
   ]),
   expect: verdictSchema.default('reached'),
 })
 
-const probeSchema = z.union([pathProbeSchema, serviceProbeSchema, dnsProbeSchema, inspectProbeSchema])
+/** What is looked at inside a pod and needs a look from its node beside it. */
+const seenFromNode: ReadonlySet<string> = new Set([
+  'own-namespace',
+  'host-interface',
+  'endpoint-listed',
+  'address-of-node',
+])
+
+/** A fact that a node shows of the network, compared with the definition or with the other nodes. */
+const lookProbeSchema = z.strictObject({
+  on: z.enum(['every-node', 'worker1', 'worker2', 'cluster']),
+  look: z
+    .enum(['cni-agent', 'cni-workloads', 'cni-version', 'encapsulation', 'kube-proxy', 'other-nodes'])
+    .describe('cni-workloads: of the whole cluster. other-nodes: one observation for each of them.'),
+  expect: verdictSchema.default('reached'),
+})
+
+const probeSchema = z.union([
+  pathProbeSchema,
+  serviceProbeSchema,
+  dnsProbeSchema,
+  inspectProbeSchema,
+  lookProbeSchema,
+])
 export type PathProbe = z.infer<typeof pathProbeSchema>
 export type ServiceProbe = z.infer<typeof serviceProbeSchema>
 export type DnsProbe = z.infer<typeof dnsProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
+export type LookProbe = z.infer<typeof lookProbeSchema>
 export type Probe = z.infer<typeof probeSchema>
 
 const checkSchema = z
@@ -133,6 +161,10 @@ const checkSchema = z
     probes: z.array(probeSchema).default([]),
     ...stepFields,
   })
+  .refine(({ probes, features }) => !probes.some(needsNodes) || features.includes(nodeAccess), {
+    message: `what is seen from a node needs ${nodeAccess}`,
+    path: ['features'],
+  })
   .refine(({ probes, steps }) => probes.length > 0 !== (steps !== undefined), {
     message: 'a check has probes, or steps that have flows',
     path: ['probes'],
@@ -143,6 +175,13 @@ export type Check = z.infer<typeof checkSchema>
 /** Without steps a check changes nothing, and can be asked beside all others at any time. */
 export const isPlain = ({ steps }: Check): boolean => steps === undefined
 
+/** Is this probe answered by a look from a node? */
+const needsNodes = (probe: Probe): boolean =>
+  'look' in probe || ('inspect' in probe && seenFromNode.has(probe.inspect))
+
+/** Looks at the network from its nodes: dearer than a packet, and asked once in a run. */
+export const isLooking = ({ features }: Check): boolean => features.includes(nodeAccess)
+
 type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
   [Key in Keys]: Input[Key] extends string ? Pods : Pods | undefined
@@ -152,6 +191,7 @@ type ProbeInput<Pod extends string> =
   | Named<z.input<typeof serviceProbeSchema>, Pod, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>
+  | z.input<typeof lookProbeSchema>
 
 /** What an author writes: pod names in probes and steps must be keys of `pods`, or it does not compile. */
 export type CheckInput<Pod extends string> = Omit<
@@ -182,6 +222,7 @@ export function defineCheck<const Pod extends string>(input: CheckInput<Pod>): C
 
 /** The pods of its check that a probe names. */
 function podsOf(probe: Probe): string[] {
+  if ('look' in probe) return []
   if ('inspect' in probe) return [probe.in]
   if ('to' in probe) return [probe.from, probe.to]
   if ('resolve' in probe) return probe.of === undefined ? [probe.from] : [probe.from, probe.of]

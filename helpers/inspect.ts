@@ -1,6 +1,7 @@
 import { Address4, Address6 } from 'ip-address'
 import type { Facts } from './agent/protocol.ts'
 import type { Verdict } from './check.ts'
+import type { Looks } from './node-looks.ts'
 import type { World, WorldPod } from './world.ts'
 
 /** Facts that an agent reads inside its pod, held against the API objects. Pure. */
@@ -15,8 +16,19 @@ export interface Judgement {
 export const listed = (items: readonly string[]): string =>
   items.length === 0 ? 'nothing' : items.join(', ')
 
-const wrong = (detail: string): Judgement => ({ verdict: 'wrong-answer', detail })
-type Inspection = (pod: WorldPod, facts: Facts, world: World) => Judgement | undefined
+/** Evidence against. */
+export const wrong = (detail: string): Judgement => ({ verdict: 'wrong-answer', detail })
+
+/** What the facts of a pod are held against. */
+export interface Around {
+  world: World
+  /** What the nodes show, where they were looked at. */
+  looks: Looks | undefined
+  /** What the agents of the other fixture pods say, by `namespace/name`. */
+  facts: ReadonlyMap<string, Facts>
+}
+/** Returns what is wrong; undefined when it is as it must be. */
+export type Inspection = (pod: WorldPod, facts: Facts, around: Around) => Judgement | undefined
 
 /** Each returns what is wrong; undefined when the fact is as it must be. */
 export const inspections: Partial<Record<string, Inspection>> = {
@@ -35,7 +47,7 @@ export const inspections: Partial<Record<string, Inspection>> = {
       blind.map(([name, seen]) => `container ${name} has ${listed(seen)}, the API says ${pod.ip}`).join('; '),
     )
   },
-  'resolv-conf': (pod, { resolvConf }, world) => {
+  'resolv-conf': (pod, { resolvConf }, { world }) => {
     const problems = resolvConfProblems(resolvConf, world.namespaces[pod.namespace], world)
     return problems.length === 0 ? undefined : wrong(problems.join('; '))
   },
@@ -47,9 +59,9 @@ export const inspections: Partial<Record<string, Inspection>> = {
       ? undefined
       : wrong(`pinned to ${pod.pinnedTo}, the agent is on ${facts.node}`)
   },
-  'address-in-range': (pod, _facts, world) =>
+  'address-in-range': (pod, _facts, { world }) =>
     inSubnet(pod.ip, world.podSubnet) ? undefined : wrong(`${pod.ip} is outside ${world.podSubnet}`),
-  'address-unique': (pod, _facts, world) => {
+  'address-unique': (pod, _facts, { world }) => {
     const twins = world.allPods.filter((each) => each.ip === pod.ip && each.name !== pod.fullName)
     return twins.length === 0
       ? undefined

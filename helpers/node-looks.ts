@@ -1,4 +1,4 @@
-import type { Kube } from './kube.ts'
+import { apiMessage, type Kube } from './kube.ts'
 import { messageOf } from './errors.ts'
 import {
   unreadLook,
@@ -6,8 +6,10 @@ import {
   type LookContext,
   type LookedAt,
   type NodeLook,
+  type Read,
   type Trace,
   type TracedPod,
+  type Workload,
 } from './network-look.ts'
 import { asHostInterface, hostEndOf, readNodeFacts, type NodeFacts, type PodInterface } from './node-facts.ts'
 import type { RunOnNode } from './nodes.ts'
@@ -36,8 +38,26 @@ export interface Look {
   cni: NodeLook
 }
 
-/** What all nodes show, at one time. */
-export type Looks = ReadonlyMap<string, Look>
+/** What all nodes show, at one time, and what it is held against. */
+export interface Looks {
+  nodes: ReadonlyMap<string, Look>
+  declared: DeclaredNetwork
+  /** First letters of the name that the host's end of a pod's interface has. */
+  hostInterface: string
+  /** The agents that run, as the API says. */
+  agents: Read<readonly { name: string; node: string }[]>
+  workloads: readonly { workload: Workload; pods: Read<{ ready: number; wanted: number }> }[]
+}
+
+/** Is there something that nobody could read? A look later may. */
+export function hasGaps({ nodes, agents, workloads }: Looks): boolean {
+  const reads = [
+    agents,
+    ...workloads.map(({ pods }) => pods),
+    ...[...nodes.values()].flatMap(({ facts, cni }) => [...Object.values(facts), ...Object.values(cni)]),
+  ] as Read<unknown>[]
+  return reads.some((read) => 'unread' in read)
+}
 
 /** Looks at the network from its nodes. */
 export class NodeLooks {
@@ -54,17 +74,35 @@ export class NodeLooks {
     return this.#access.cni
   }
 
-  /** What the definition says that the network is. */
-  get declared(): DeclaredNetwork {
-    return this.#access.declared
+  /** One look at every node, side by side. Never throws: what cannot be read says why. */
+  async take(world: World): Promise<Looks> {
+    const at = this.#context(world)
+    const { hostInterface, look } = this.cni
+    const [nodes, agents, workloads] = await Promise.all([
+      Promise.all(at.nodes.map(async (node) => [node.name, await this.#lookAt(at, node)] as const)),
+      readOr(this.#agents()),
+      Promise.all(
+        look.workloads.map(async (workload) => ({ workload, pods: await readOr(this.#podsOf(workload)) })),
+      ),
+    ])
+    return { nodes: new Map(nodes), declared: this.#access.declared, hostInterface, agents, workloads }
   }
 
-  /** One look at each of the nodes, side by side. Never throws: what cannot be read says why. */
-  async take(world: Pick<World, 'nodes' | 'podSubnet'>, nodes: readonly WorldNode[]): Promise<Looks> {
-    const at = this.#context(world)
-    return new Map(
-      await Promise.all(nodes.map(async (node) => [node.name, await this.#lookAt(at, node)] as const)),
-    )
+  async #agents(): Promise<{ name: string; node: string }[]> {
+    const { namespace, labelSelector } = this.cni.pods
+    const { items } = await this.#kube.core.listNamespacedPod({ namespace, labelSelector })
+    return items
+      .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
+      .map(({ metadata, spec }) => ({ name: metadata?.name ?? '', node: spec?.nodeName ?? '' }))
+  }
+
+  async #podsOf({ kind, namespace, name }: Workload): Promise<{ ready: number; wanted: number }> {
+    if (kind === 'DaemonSet') {
+      const { status } = await this.#kube.apps.readNamespacedDaemonSet({ namespace, name })
+      return { ready: status?.numberReady ?? 0, wanted: status?.desiredNumberScheduled ?? 0 }
+    }
+    const { spec, status } = await this.#kube.apps.readNamespacedDeployment({ namespace, name })
+    return { ready: status?.readyReplicas ?? 0, wanted: spec?.replicas ?? 0 }
   }
 
   async #lookAt(at: LookContext, node: WorldNode): Promise<Look> {
@@ -106,3 +144,9 @@ export class NodeLooks {
     return { kube: this.#kube, runOnNode: this.#access.runOnNode, nodes, podSubnet }
   }
 }
+
+const readOr = async <T>(reading: Promise<T>): Promise<Read<T>> =>
+  reading.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ unread: apiMessage(error) }),
+  )

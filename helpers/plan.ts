@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { agentPorts, toolsPorts, type WireProbe } from './agent/protocol.ts'
 import { budgets } from './budgets.ts'
 import type { Flow } from './check-steps.ts'
-import type { Check, DnsProbe, End, InspectProbe, PathProbe, Probe, ServiceProbe, Verdict } from './check.ts'
+import type {
+  Check,
+  DnsProbe,
+  End,
+  InspectProbe,
+  LookProbe,
+  PathProbe,
+  Probe,
+  ServiceProbe,
+  Verdict,
+} from './check.ts'
 import { servicePorts, services } from './fixtures.ts'
 import type { World, WorldPod } from './world.ts'
 
@@ -18,6 +28,9 @@ export interface Planned {
   wire: WireProbe
 }
 
+/** A probe that an agent answers; the others are looks at nodes. */
+type AgentProbe = Exclude<Probe, LookProbe>
+
 /** One cell of a step's flows. */
 interface FlowProbe {
   from: string
@@ -30,7 +43,7 @@ interface FlowProbe {
 /** One declared probe, spread out over the pods and servers that it concerns, with what is expected of each. */
 export interface PlannedProbe {
   check: Check
-  probe: Probe | FlowProbe
+  probe: AgentProbe | FlowProbe
   from: WorldPod
   to: End
   /** Fixture pods that must be alive before silence counts as evidence. */
@@ -72,7 +85,9 @@ export function makePlan(checks: readonly Check[], world: World): Plan {
   const ids = { next: 0 }
   const probes = checks.flatMap((check) => {
     const bound = bindPods(check, world)
-    return check.probes.flatMap((probe) => planProbe(check, probe, bound, world, ids))
+    return check.probes.flatMap((probe) =>
+      'look' in probe ? [] : planProbe(check, probe, bound, world, ids),
+    )
   })
   return planOf(probes)
 }
@@ -109,7 +124,7 @@ function pod(bound: Bound, role: string): WorldPod {
   return found
 }
 
-function planProbe(check: Check, probe: Probe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
+function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
   if ('inspect' in probe) return [planInspect(check, probe, pod(bound, probe.in), ids)]
   const from = pod(bound, probe.from)
   if ('service' in probe) return [planService(check, probe, from, world, ids)]

@@ -3,13 +3,14 @@ import { openExecStream } from './agent/exec-stream.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
-import { isPlain, type Check, type Outcome } from './check.ts'
+import { isLooking, isPlain, type Check, type Observation, type Outcome } from './check.ts'
 import { messageOf } from './errors.ts'
 import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './newcomer.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
-import { NodeLooks, type NodeAccess } from './node-looks.ts'
+import { observeLooks } from './look-verdict.ts'
+import { hasGaps, NodeLooks, type Looks, type NodeAccess } from './node-looks.ts'
 import { missingFeatures, outcomeOf, withAccess, type Declared } from './outcome.ts'
 import { runSteps, type Moment, type StepContext } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
@@ -43,6 +44,29 @@ export interface RunOptions {
   /** Milliseconds until flows that stand still are a finding; shorter where it is known what they will not do. */
   settledMs?: number
 }
+
+/** All that the outcomes of checks without steps are made of. */
+interface Answers {
+  plan: Plan
+  replies: Replies
+  world: World
+  looks: Looks | undefined
+}
+
+/** What was seen of a check, probe by probe. */
+function observationsOf(check: Check, { plan, replies, world, looks }: Answers): Observation[] {
+  const heard = looks === undefined ? replies : { ...replies, looks }
+  const inPods = plan.probes
+    .filter((probe) => probe.check === check)
+    .map((probe) => observe(probe, heard, world))
+  const onNodes = check.probes.flatMap((probe) =>
+    looks !== undefined && 'look' in probe ? observeLooks(probe, looks, world) : [],
+  )
+  return [...inPods, ...onNodes]
+}
+
+/** Milliseconds between two looks at what is not there yet. */
+const lookEveryMs = 500
 
 /**
  * Control streams to all fixture agents of one cluster. Checks can be run any number of times; those without
@@ -123,26 +147,45 @@ export class Session {
     return checks.flatMap(({ id }) => byCheck.get(id) ?? [])
   }
 
-  async #runPlain(checks: readonly Check[], { beforeAsking }: RunOptions): Promise<Outcome[]> {
+  async #runPlain(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
     const { declared } = this
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const [world] = await Promise.all([this.world(), this.reconnect()])
     const plan = makePlan(runnable, world)
-    await beforeAsking?.(world)
-    const replies = await this.#ask(plan)
+    await options.beforeAsking?.(world)
+    const startedMs = performance.now()
+    const [replies, taken] = await Promise.all([
+      this.#ask(plan),
+      runnable.some(isLooking) ? this.looks?.take(world) : undefined,
+    ])
+    const seen = await this.#lookAgain(runnable, { plan, replies, world, looks: taken }, options)
+    const lookedMs = performance.now() - startedMs
     return checks.map((check) => {
-      const planned = plan.probes.filter((probe) => probe.check === check)
-      const results = planned.flatMap((probe) =>
-        probe.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? []),
-      )
-      const durationMs = Math.max(0, ...results.map((result) => result.ms))
-      return outcomeOf(
-        check,
-        planned.map((probe) => observe(probe, replies, world)),
-        durationMs,
-        declared,
-      )
+      const results = plan.probes
+        .filter((probe) => probe.check === check)
+        .flatMap((probe) =>
+          probe.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? []),
+        )
+      const durationMs = Math.max(0, ...results.map(({ ms }) => ms), isLooking(check) ? lookedMs : 0)
+      return outcomeOf(check, observationsOf(check, seen), durationMs, declared)
     })
+  }
+
+  /** What comes a moment after a fresh pod gets that moment; what is not there by then is not there. */
+  async #lookAgain(checks: readonly Check[], seen: Answers, { settledMs }: RunOptions): Promise<Answers> {
+    const { looks } = this
+    const looking = checks.filter(isLooking)
+    const deadline = performance.now() + Math.min(settledMs ?? Infinity, budgets.lookSettledMs.ms)
+    let latest = seen
+    while (looks !== undefined && latest.looks !== undefined && performance.now() < deadline) {
+      const wrong = looking
+        .flatMap((check) => observationsOf(check, latest))
+        .some(({ verdict, expected }) => verdict !== expected && verdict !== 'unknown')
+      if (!wrong && !hasGaps(latest.looks)) break
+      await sleep(lookEveryMs)
+      latest = { ...latest, looks: await looks.take(latest.world) }
+    }
+    return latest
   }
 
   async #runSteps(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
@@ -168,7 +211,7 @@ export class Session {
   }
 
   /**
-   * Runs the checks that have no steps until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
+   * Runs the checks that have no steps and look at no node until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
    * counts comes after it, so a verdict of green rests on two green runs in a row. The cluster is ready when traffic says so; how long that took is a result of its own.
    */
   async converge(checks: readonly Check[], onRound?: (seen: string) => void): Promise<Readiness> {
@@ -176,9 +219,10 @@ export class Session {
     let rounds = 0
     let lastRed = ''
     let changedAt = started
+    const packets = checks.filter((check) => isPlain(check) && !isLooking(check))
     for (;;) {
       rounds += 1
-      const red = (await this.run(checks.filter(isPlain))).filter(
+      const red = (await this.run(packets)).filter(
         ({ outcome }) => outcome === 'failed' || outcome === 'not-run',
       )
       const now = performance.now()
@@ -215,6 +259,9 @@ export class Session {
     return {
       result: (agent, id) => results.get(`${agent}/${id}`),
       fault: (agent) => faults.get(agent),
+      facts: new Map(
+        [...results.values()].flatMap(({ facts }) => (facts === undefined ? [] : [[facts.pod, facts]])),
+      ),
     }
   }
 

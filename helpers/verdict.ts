@@ -1,7 +1,9 @@
 import { median } from 'simple-statistics'
 import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
 import type { Observation, PathProbe, Verdict } from './check.ts'
-import { inspections, listed, sameAddress, type Judgement } from './inspect.ts'
+import { inspections, listed, sameAddress, type Around, type Judgement } from './inspect.ts'
+import { fromItsNode } from './node-inspect.ts'
+import type { Looks } from './node-looks.ts'
 import type { Planned, PlannedProbe } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -16,6 +18,10 @@ export interface Replies {
   result(agent: string, id: number): WireResult | undefined
   /** Why an agent's rows are missing; undefined for an agent whose stream was whole to the end. */
   fault(agent: string): string | undefined
+  /** What the nodes show, where they were looked at. */
+  looks?: Looks
+  /** What the agents say of their pods, by `namespace/name`. */
+  facts?: ReadonlyMap<string, Facts>
 }
 
 /** The verdict on one planned probe: all its wire probes together. */
@@ -94,7 +100,8 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
   if (result === undefined) {
     return { verdict: 'unknown', detail: replies.fault(question.agent) ?? 'the agent sent no result' }
   }
-  return unlessDead(planned, judgeResult(planned, question.wire, result, world), replies)
+  const around = { world, looks: replies.looks, facts: replies.facts ?? new Map() }
+  return unlessDead(planned, judgeResult(planned, question.wire, result, around), replies)
 }
 
 /** Nothing is held against the network when a pod that the answer rests on was not provably alive to the end. */
@@ -108,12 +115,12 @@ function unlessDead(planned: PlannedProbe, judgement: Judgement, replies: Replie
   }
 }
 
-function judgeResult(planned: PlannedProbe, wire: WireProbe, result: WireResult, world: World): Judgement {
+function judgeResult(planned: PlannedProbe, wire: WireProbe, result: WireResult, around: Around): Judgement {
   const where = result.phase === undefined ? '' : ` at ${result.phase}`
   const said = result.detail === undefined ? '' : ` (${result.detail})`
   switch (result.end) {
     case 'answered':
-      return judgeAnswer(planned, wire, result, world)
+      return judgeAnswer(planned, wire, result, around)
     case 'sent':
       return { verdict: 'unknown', detail: 'sent, but nobody was asked whether it arrived' }
     case 'timeout':
@@ -135,7 +142,7 @@ function judgeResult(planned: PlannedProbe, wire: WireProbe, result: WireResult,
   }
 }
 
-function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult, world: World): Judgement {
+function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult, around: Around): Judgement {
   switch (wire.kind) {
     case 'tcp':
     case 'udp':
@@ -163,7 +170,7 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
     case 'facts':
       return result.facts === undefined
         ? { verdict: 'unknown', detail: 'the agent sent no facts' }
-        : judgeFacts(planned, result.facts, world)
+        : judgeFacts(planned, result.facts, around)
   }
 }
 
@@ -201,9 +208,10 @@ function judgeDns(planned: PlannedProbe, result: WireResult): Judgement {
       }
 }
 
-function judgeFacts(planned: PlannedProbe, facts: Facts, world: World): Judgement {
+function judgeFacts(planned: PlannedProbe, facts: Facts, around: Around): Judgement {
   if (!('inspect' in planned.probe)) return { verdict: 'unknown', detail: 'facts were not asked for' }
-  const problem = inspections[planned.probe.inspect]?.(planned.from, facts, world)
+  const { inspect } = planned.probe
+  const problem = { ...inspections, ...fromItsNode }[inspect]?.(planned.from, facts, around)
   return problem === undefined ? { verdict: 'reached' } : problem
 }
 

@@ -1,4 +1,5 @@
 import type { Check } from '../helpers/check.ts'
+import { cniChecks } from './cni.checks.ts'
 import { dnsChecks } from './dns.checks.ts'
 import { loopbackChecks } from './loopback.checks.ts'
 import { networkPolicyChecks } from './network-policy.checks.ts'
@@ -13,5 +14,6 @@ export const checks: readonly Check[] = [
   ...podToPodChecks,
   ...serviceChecks,
   ...dnsChecks,
+  ...cniChecks,
   ...networkPolicyChecks,
 ]

@@ -1,6 +1,6 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
 
-const everyPod = {
+export const everyPod = {
   first: { node: 'worker1' },
   second: { node: 'worker1' },
   third: { node: 'worker2' },
@@ -9,7 +9,7 @@ const everyPod = {
 } as const
 
 type EveryPod = keyof typeof everyPod
-const inEveryPod = <Inspect extends string>(inspect: Inspect): { in: EveryPod; inspect: Inspect }[] =>
+export const inEveryPod = <Inspect extends string>(inspect: Inspect): { in: EveryPod; inspect: Inspect }[] =>
   (Object.keys(everyPod) as EveryPod[]).map((pod) => ({ in: pod, inspect }))
 
 /** What a single pod is: where it runs and which address it has. */
@@ -46,6 +46,26 @@ export const podChecks: readonly Check[] = [
     requirement: 'Two pods of a cluster MUST NOT have the same IP at the same time.',
     pods: everyPod,
     probes: inEveryPod('address-unique'),
+  }),
+  defineCheck({
+    id: 'pod/interface/host-end',
+    level: 'extended',
+    covers: ['K4'],
+    features: ['node-access'],
+    requirement:
+      "The interface of a pod MUST be one end of a pair whose other end is up on the pod's node, under the name that the network declares, and belongs to no other pod.",
+    pods: everyPod,
+    probes: inEveryPod('host-interface'),
+  }),
+  defineCheck({
+    id: 'pod/namespace/own',
+    level: 'extended',
+    covers: ['K4'],
+    features: ['node-access'],
+    requirement:
+      'The network namespace of a pod MUST differ from that of its node and from those of other pods.',
+    pods: everyPod,
+    probes: inEveryPod('own-namespace'),
   }),
   defineCheck({
     id: 'pod/ports/independent',

@@ -1,17 +1,33 @@
+import type { V1Pod } from '@kubernetes/client-node'
 import { Address4 } from 'ip-address'
 import { z } from 'zod'
 import type { Kube } from '../../helpers/kube.ts'
 import {
-  unreadLook,
+  attempt,
   type CniLook,
+  type ListedEndpoint,
   type LookContext,
+  type NodeLook,
   type Trace,
   type TracedPod,
 } from '../../helpers/network-look.ts'
-import { interfaceTraces, linksIn, routeTraces, showLinks, showRoutesTo } from '../../helpers/node-facts.ts'
-import { outputOf, runEach, type Said } from '../../helpers/nodes.ts'
+import {
+  interfaceTraces,
+  linksIn,
+  routeTraces,
+  showLinks,
+  showRoutesTo,
+  type Link,
+} from '../../helpers/node-facts.ts'
+import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
+import type { WorldNode } from '../../helpers/world.ts'
+import { encapsulationOf, pathsIn, routesIn, showRoutes, type Route } from '../node-network.ts'
+import { curl, healthIn, missingInTunnel, showFdb, showNeighbours, withoutPrefix } from './common.ts'
 
 const apiVersion = 'crd.projectcalico.org/v1'
+
+/** The name that Calico gives to its VXLAN. */
+const tunnel = 'vxlan.calico'
 
 /** Prints every chain of the filter table that Felix writes: with nft where its own chain is found there, else with legacy. */
 const showChains: readonly string[] = [
@@ -47,11 +63,13 @@ interface Allocation {
   pod: string | undefined
 }
 
-async function readBlocks(kube: Kube): Promise<z.output<typeof blocksSchema>> {
+type Block = z.output<typeof blocksSchema>[number]
+
+async function readBlocks(kube: Kube): Promise<Block[]> {
   return blocksSchema.parse(await kube.list(apiVersion, 'IPAMBlock'))
 }
 
-function allocationsIn(blocks: z.output<typeof blocksSchema>): Allocation[] {
+function allocationsIn(blocks: readonly Block[]): Allocation[] {
   return blocks.flatMap(({ spec: { cidr, allocations, attributes } }) => {
     const first = new Address4(cidr).startAddress().bigInt()
     return allocations.flatMap((attribute, ordinal): Allocation[] => {
@@ -88,12 +106,174 @@ async function traces({ runOnNode, kube }: LookContext, pod: TracedPod): Promise
   ]
 }
 
+const poolsSchema = z.array(
+  z.object({
+    metadata: z.object({ name: z.string() }),
+    spec: z.object({
+      cidr: z.string(),
+      vxlanMode: z.string().default('Never'),
+      ipipMode: z.string().default('Never'),
+      disabled: z.boolean().default(false),
+    }),
+  }),
+)
+type Pool = z.output<typeof poolsSchema>[number]
+
+/** The objects in which Calico keeps what its nodes agree on. */
+interface Agreed {
+  pools: readonly Pool[]
+  blocks: readonly Block[]
+  /** Annotations by node. */
+  notes: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** The pods of the node that is looked at; Calico keeps their workload endpoints in their annotations. */
+  pods: readonly V1Pod[]
+}
+
+async function readAgreed({ kube }: LookContext, node: WorldNode): Promise<Agreed> {
+  const [pools, blocks, nodes, pods] = await Promise.all([
+    kube.list(apiVersion, 'IPPool'),
+    readBlocks(kube),
+    kube.core.listNode(),
+    kube.core.listPodForAllNamespaces({ fieldSelector: `spec.nodeName=${node.name}` }),
+  ])
+  return {
+    pools: poolsSchema.parse(pools),
+    blocks,
+    notes: new Map(nodes.items.map(({ metadata }) => [metadata?.name ?? '', metadata?.annotations ?? {}])),
+    pods: pods.items,
+  }
+}
+
+/** The mode of a pool, as a definition calls it. */
+const modeOf = ({ spec: { vxlanMode, ipipMode } }: Pool): string =>
+  vxlanMode === 'Never' ? (ipipMode === 'Never' ? 'none' : 'ipip') : 'vxlan'
+
+/** How this node wraps packets, and what the pools say when they say otherwise. */
+function encapsulation(here: string, podSubnet: string, pools: readonly Pool[]): string {
+  const pool = pools.find(({ spec }) => spec.cidr === podSubnet && !spec.disabled)
+  if (pool === undefined) return `${here}, but no enabled IPPool is ${podSubnet}`
+  const mode = modeOf(pool)
+  return mode === here ? here : `${here}, but IPPool ${pool.metadata.name} says ${mode}`
+}
+
+/** The ranges that a node gives addresses from. */
+const blocksOf = (node: string, blocks: readonly Block[]): string[] =>
+  blocks.filter(({ spec }) => spec.affinity === `host:${node}`).map(({ spec }) => spec.cidr)
+
+interface Shown extends Agreed {
+  routes: readonly Route[]
+  links: readonly Link[]
+  fdb: Said
+  neighbours: Said
+  sessions: Said
+}
+
+function missingOf(other: WorldNode, shown: Shown): string[] {
+  const notes = shown.notes.get(other.name) ?? {}
+  const ranges = blocksOf(other.name, shown.blocks)
+  const vxlan = shown.pools.some((pool) => modeOf(pool) === 'vxlan')
+  const device = vxlan ? tunnel : undefined
+  const missing = ranges.length === 0 ? [`no IPAMBlock has an affinity to ${other.name}`] : []
+  for (const range of ranges) {
+    const route = shown.routes.find(({ dst }) => dst === range)
+    if (route === undefined) missing.push(`no route to ${range} of ${other.name}`)
+    else if (device !== undefined && route.dev !== device)
+      missing.push(`the route to ${range} of ${other.name} leads through ${route.dev}, not ${device}`)
+    else if (device === undefined && route.gateway !== other.address)
+      missing.push(`the route to ${range} of ${other.name} leads to ${route.gateway}, not ${other.address}`)
+  }
+  return [...missing, ...(vxlan ? missingTunnel(other, notes, shown) : missingSession(other, shown))]
+}
+
+function missingTunnel(other: WorldNode, notes: Readonly<Record<string, string>>, shown: Shown): string[] {
+  const inside = notes['projectcalico.org/IPv4VXLANTunnelAddr']
+  if (inside === undefined) return [`${other.name} has no tunnel address: calico-node has not told one`]
+  const link = shown.links.find(({ ifname }) => ifname === tunnel)
+  if (link === undefined) return [`there is no interface ${tunnel}`]
+  const down = link.flags.includes('UP') ? [] : [`${tunnel} is down`]
+  return [...down, ...missingInTunnel(tunnel, other, { inside }, shown)]
+}
+
+/** Lines of `show protocols`: Mesh_172_18_0_3 BGP master up 12:00:00 Established */
+function missingSession(other: WorldNode, { sessions }: Shown): string[] {
+  const suffix = `_${other.address.replaceAll('.', '_')}`
+  const line = outputOf(sessions)
+    .split('\n')
+    .map((each) => each.trim().split(/\s+/))
+    .find(([name, protocol]) => protocol === 'BGP' && name?.endsWith(suffix) === true)
+  if (line === undefined) return [`no BGP session with ${other.name} (${other.address})`]
+  return line.includes('Established')
+    ? []
+    : [`the BGP session with ${other.name} (${other.address}) is ${line.slice(3).join(' ')}`]
+}
+
+/** A workload endpoint, what Felix has made of it on the node, and what IPAM holds. */
+function endpoints(shown: Shown, chains: readonly string[]): ListedEndpoint[] {
+  const held = allocationsIn(shown.blocks)
+  return shown.pods.flatMap(({ metadata, spec, status }): ListedEndpoint[] => {
+    const note = metadata?.annotations?.['cni.projectcalico.org/podIP']
+    if (spec?.hostNetwork === true || status?.phase !== 'Running') return []
+    if (note === undefined || note === '') return []
+    const address = withoutPrefix(note)
+    const device = shown.routes.find(({ dst }) => dst === address)?.dev
+    const chain = `cali-tw-${device}`
+    const pod = `${metadata?.namespace}/${metadata?.name}`
+    const problems = [
+      device === undefined ? `Felix has no route to ${address}` : [],
+      device === undefined || chains.includes(chain) ? [] : `Felix has no chain ${chain}`,
+      held.some((each) => each.ip === address && each.pod === pod)
+        ? []
+        : `no IPAMBlock holds ${address} for it`,
+    ].flat()
+    return [{ pod, addresses: [address], ...(problems.length === 0 ? {} : { problem: problems.join(', ') }) }]
+  })
+}
+
+async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
+  const [said, agreed] = await Promise.all([
+    runEach(at.runOnNode, self.name, {
+      health: curl('http://127.0.0.1:9099/readiness'),
+      version: inContainer('calico-node', ['calico-node', '-v']),
+      sessions: inContainer('calico-node', ['birdcl', '-s', '/var/run/calico/bird.ctl', 'show', 'protocols']),
+      links: showLinks,
+      routes: showRoutes,
+      fdb: showFdb(tunnel),
+      neighbours: showNeighbours(tunnel),
+      chains: showChains,
+    }),
+    readAgreed(at, self),
+  ])
+  const shown = (): Shown => ({
+    ...said,
+    ...agreed,
+    links: linksIn(said.links),
+    routes: routesIn(outputOf(said.routes)),
+  })
+  return {
+    health: healthIn(said.health),
+    version: attempt(() => outputOf(said.version).trim()),
+    encapsulation: attempt(() => {
+      const { routes, links, pools } = shown()
+      const here = encapsulationOf(pathsIn(routes, links, at.podSubnet), 'none')
+      return encapsulation(here, at.podSubnet, pools)
+    }),
+    servesServices: { value: undefined },
+    others: attempt(() =>
+      at.nodes
+        .filter(({ name }) => name !== self.name)
+        .map((other) => ({ name: other.name, missing: missingOf(other, shown()) })),
+    ),
+    endpoints: attempt(() => endpoints(shown(), chainsIn(said.chains))),
+    ranges: { value: blocksOf(self.name, agreed.blocks) },
+  }
+}
+
 /** How Calico is looked at. */
 export const look: CniLook = {
   workloads: [
     { kind: 'DaemonSet', namespace: 'kube-system', name: 'calico-node' },
     { kind: 'Deployment', namespace: 'kube-system', name: 'calico-kube-controllers' },
   ],
-  node: async () => unreadLook('not looked at yet'),
+  node,
   traces,
 }

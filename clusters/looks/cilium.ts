@@ -1,37 +1,46 @@
 import { z } from 'zod'
 import type { Kube } from '../../helpers/kube.ts'
 import {
-  unreadLook,
+  attempt,
   type CniLook,
+  type ListedEndpoint,
   type LookContext,
+  type NodeLook,
   type Trace,
   type TracedPod,
 } from '../../helpers/network-look.ts'
-import { interfaceTraces, linksIn, showLinks } from '../../helpers/node-facts.ts'
+import { interfaceTraces, linksIn, showLinks, type Link } from '../../helpers/node-facts.ts'
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
+import type { WorldNode } from '../../helpers/world.ts'
+import { routesIn, showRoutes, type Route } from '../node-network.ts'
+import { curl, healthIn } from './common.ts'
 
 const container = 'cilium-agent'
 
+/** The name that Cilium gives to its VXLAN. */
+const tunnel = 'cilium_vxlan'
+
 /** Asks the agent through its socket, which lies on the node: https://docs.cilium.io/en/v1.19/api/ */
-const askAgent = (path: string): readonly string[] => [
-  'curl',
-  '--silent',
-  '--show-error',
-  '--fail',
-  '--unix-socket',
-  '/var/run/cilium/cilium.sock',
-  `http://localhost/v1/${path}`,
-]
+const askAgent = (path: string): readonly string[] =>
+  curl(`http://localhost/v1/${path}`, '--unix-socket', '/var/run/cilium/cilium.sock')
 
 const inAgent = (...argv: string[]): readonly string[] => inContainer(container, argv)
 
 /** The agent's status, as far as it is read here. */
 const statusSchema = z.object({
+  /** "1.19.4 (v1.19.4-95e477fd)" */
+  cilium: z.object({ state: z.string(), msg: z.string() }),
+  routing: z.object({ 'inter-host-routing-mode': z.string(), 'tunnel-protocol': z.string().optional() }),
+  'kube-proxy-replacement': z.object({ mode: z.string() }),
   ipam: z.object({
     /** Address -> whose it is: `namespace/pod`, or a word such as `router`. */
     allocations: z.record(z.string(), z.string()).default({}),
   }),
 })
+
+type Status = z.output<typeof statusSchema>
+
+const statusIn = (said: Said): Status => statusSchema.parse(JSON.parse(outputOf(said)))
 
 const endpointsSchema = z.array(
   z.object({
@@ -72,6 +81,9 @@ function endpointsIn(said: Said): Endpoint[] {
 
 /** Of the data plane: address of a pod of this node -> what is known of it. */
 const localSchema = z.record(z.string(), z.unknown())
+const showLocal = inAgent('cilium-dbg', 'bpf', 'endpoint', 'list', '--output', 'json')
+const localIn = (said: Said): string[] =>
+  Object.keys(localSchema.parse(JSON.parse(outputOf(said)))).map((key) => key.replace(/:0$/, ''))
 
 /** Names of the CiliumEndpoints that belong to a pod of this uid. */
 async function endpointObjects(kube: Kube, uid: string): Promise<string[]> {
@@ -88,12 +100,11 @@ async function traces({ runOnNode, kube }: LookContext, pod: TracedPod): Promise
       links: showLinks,
       endpoints: askAgent('endpoint'),
       status: askAgent('healthz'),
-      local: inAgent('cilium-dbg', 'bpf', 'endpoint', 'list', '--output', 'json'),
+      local: showLocal,
     }),
     endpointObjects(kube, pod.uid),
   ])
-  const { ipam } = statusSchema.parse(JSON.parse(outputOf(said.status)))
-  const local = Object.keys(localSchema.parse(JSON.parse(outputOf(said.local))))
+  const { ipam } = statusIn(said.status)
   const owner = ipam.allocations[pod.ip]
   const endpoint = (name: string): Trace => ({ kind: 'endpoint', name })
   const listed = endpointsIn(said.endpoints)
@@ -103,8 +114,7 @@ async function traces({ runOnNode, kube }: LookContext, pod: TracedPod): Promise
       .filter((each) => each.pod === fullName && each.addresses.includes(pod.ip))
       .map(({ id }) => endpoint(`endpoint ${id} of the agent`)),
     ...objects.map((name) => endpoint(`CiliumEndpoint ${name}`)),
-    ...local
-      .map((key) => key.replace(/:\d+$/, ''))
+    ...localIn(said.local)
       .filter(
         (ip) => ip === pod.ip && !listed.some((each) => each.pod !== fullName && each.addresses.includes(ip)),
       )
@@ -115,12 +125,148 @@ async function traces({ runOnNode, kube }: LookContext, pod: TracedPod): Promise
   ]
 }
 
+const nodesSchema = z.object({ nodes: z.array(z.object({ name: z.string() })).default([]) })
+
+/** Range -> ["identity=2 encryptkey=0 tunnelendpoint=172.18.0.3 flags=<none>"] */
+const ipcacheSchema = z.record(z.string(), z.array(z.string()))
+
+interface Shown {
+  /** Names of the nodes that the agent knows. */
+  known: readonly string[]
+  routes: readonly Route[]
+  links: readonly Link[]
+  ipcache: z.output<typeof ipcacheSchema>
+  ranges: ReadonlyMap<string, readonly string[]>
+}
+
+function shownBy(
+  said: Record<'nodes' | 'routes' | 'links' | 'ipcache', Said>,
+  ranges: Shown['ranges'],
+): Shown {
+  return {
+    // "kind-worker", or "<cluster>/kind-worker".
+    known: nodesSchema
+      .parse(JSON.parse(outputOf(said.nodes)))
+      .nodes.map(({ name }) => name.slice(name.lastIndexOf('/') + 1)),
+    routes: routesIn(outputOf(said.routes)),
+    links: linksIn(said.links),
+    ipcache: ipcacheSchema.parse(JSON.parse(outputOf(said.ipcache))),
+    ranges,
+  }
+}
+
+function missingOf(other: WorldNode, { known, routes, links, ipcache, ranges }: Shown): string[] {
+  const missing = known.includes(other.name) ? [] : [`${other.name} is not on the agent's list of nodes`]
+  const link = links.find(({ ifname }) => ifname === tunnel)
+  if (link === undefined) missing.push(`there is no interface ${tunnel}`)
+  else if (!link.flags.includes('UP')) missing.push(`${tunnel} is down`)
+  const own = ranges.get(other.name) ?? []
+  if (own.length === 0) missing.push(`CiliumNode ${other.name} has no range`)
+  for (const range of own) {
+    // The routes of the other family are in another table.
+    if (!range.includes(':') && !routes.some(({ dst }) => dst === range))
+      missing.push(`no route to ${range} of ${other.name}`)
+    const entry = ipcache[range]?.join(' ')
+    const end = /tunnelendpoint=(\S+)/.exec(entry ?? '')?.[1]
+    if (entry === undefined) missing.push(`no ipcache entry for ${range} of ${other.name} (${other.address})`)
+    else if (end !== other.address)
+      missing.push(`the ipcache leads ${range} of ${other.name} to ${end}, not to ${other.address}`)
+  }
+  return missing
+}
+
+const ciliumNodesSchema = z.array(
+  z.object({
+    metadata: z.object({ name: z.string() }),
+    spec: z.object({ ipam: z.object({ podCIDRs: z.array(z.string()).default([]) }).optional() }),
+  }),
+)
+
+/** The ranges that each node gives addresses from. */
+async function readRanges({ kube }: LookContext): Promise<Shown['ranges']> {
+  const nodes = ciliumNodesSchema.parse(await kube.list('cilium.io/v2', 'CiliumNode'))
+  return new Map(nodes.map(({ metadata, spec }) => [metadata.name, spec.ipam?.podCIDRs ?? []]))
+}
+
+/** An endpoint of the agent, and whether the data plane and IPAM have it as well. */
+function withProblems(endpoint: Endpoint, local: readonly string[], held: readonly string[]): ListedEndpoint {
+  const { pod, addresses, state } = endpoint
+  const problems = [
+    state === 'ready' ? [] : `the agent calls it ${state}`,
+    ...addresses.map((ip) => (local.includes(ip) ? [] : `${ip} is not in the eBPF map of endpoints`)),
+    ...addresses.map((ip) => (held.includes(ip) ? [] : `the agent's IPAM does not hold ${ip}`)),
+  ].flat()
+  return { pod, addresses, ...(problems.length === 0 ? {} : { problem: problems.join(', ') }) }
+}
+
+/** What runs, and what is there to run, where that is something else. */
+function version(running: string, program: string): string {
+  const there = /\d+\.\d+\.\d+/.exec(program)?.[0]
+  const runs = /\d+\.\d+\.\d+/.exec(running)?.[0] ?? running
+  return there === runs ? `v${runs}` : `v${runs}, but its program there is ${there ?? program.trim()}`
+}
+
+/** How packets are wrapped, by what the agent says; without its interface nothing is. */
+function encapsulation({ routing }: Status, links: readonly Link[]): string {
+  if (routing['inter-host-routing-mode'] !== 'Tunnel') return 'none'
+  const says = routing['tunnel-protocol'] ?? 'unknown'
+  const link = links.find(({ ifname }) => ifname === tunnel)
+  if (link === undefined) return `${says}, says the agent, but there is no interface ${tunnel}`
+  return link.flags.includes('UP') ? says : `${says}, says the agent, but ${tunnel} is down`
+}
+
+async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
+  const [said, ranges] = await Promise.all([
+    runEach(at.runOnNode, self.name, {
+      status: askAgent('healthz'),
+      endpoints: askAgent('endpoint'),
+      nodes: askAgent('cluster/nodes'),
+      program: inAgent('cilium-agent', '--version'),
+      ipcache: inAgent('cilium-dbg', 'bpf', 'ipcache', 'list', '--output', 'json'),
+      local: showLocal,
+      links: showLinks,
+      routes: showRoutes,
+    }),
+    readRanges(at),
+  ])
+  const status = attempt(() => statusIn(said.status))
+  return {
+    health: 'value' in status ? { value: healthOf(status.value) } : unwell(said.status, status),
+    version: attempt(() => version(statusIn(said.status).cilium.msg, outputOf(said.program))),
+    encapsulation: attempt(() => encapsulation(statusIn(said.status), linksIn(said.links))),
+    servesServices: attempt(() =>
+      statusIn(said.status)['kube-proxy-replacement'].mode === 'True' ? 'Cilium serves Services' : undefined,
+    ),
+    others: attempt(() => {
+      const shown = shownBy(said, ranges)
+      return at.nodes
+        .filter(({ name }) => name !== self.name)
+        .map((other) => ({ name: other.name, missing: missingOf(other, shown) }))
+    }),
+    endpoints: attempt(() => {
+      const held = Object.keys(statusIn(said.status).ipam.allocations)
+      const local = localIn(said.local)
+      return endpointsIn(said.endpoints).map((each) => withProblems(each, local, held))
+    }),
+    ranges: { value: ranges.get(self.name) ?? [] },
+  }
+}
+
+/** An answer that can't be understood says nothing; none at all says enough. */
+const unwell = (said: Said, status: { unread: string }): NodeLook['health'] =>
+  said.exitCode === 0 ? status : healthIn(said)
+
+const healthOf = ({ cilium: { state, msg } }: Status): { ok: boolean; says: string } => ({
+  ok: state === 'Ok',
+  says: `${state}: ${msg}`,
+})
+
 /** How Cilium is looked at. */
 export const look: CniLook = {
   workloads: [
     { kind: 'DaemonSet', namespace: 'kube-system', name: 'cilium' },
     { kind: 'Deployment', namespace: 'kube-system', name: 'cilium-operator' },
   ],
-  node: async () => unreadLook('not looked at yet'),
+  node,
   traces,
 }

@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { budgets } from '../../helpers/budgets.ts'
-import { isPlain, type Check, type Outcome } from '../../helpers/check.ts'
+import { isLooking, isPlain, type Check, type Outcome } from '../../helpers/check.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
 import type { Fault, FaultContext } from './fault.ts'
@@ -49,8 +49,8 @@ export async function detect(
     await fault.heal(context)
   }
   const { converged, ms } = await context.session.converge(asked)
-  const stepped = asked.filter((check) => !isPlain(check))
-  const unhealed = await stillRed(converged ? stepped : asked, context)
+  const rest = asked.filter((check) => !isPlain(check) || isLooking(check))
+  const unhealed = await stillRed(converged ? rest : asked, context)
   const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,
