@@ -49,14 +49,14 @@ export interface Looks {
   workloads: readonly { workload: Workload; pods: Read<{ ready: number; wanted: number }> }[]
 }
 
-/** Is there something that nobody could read? A look later may. */
-export function hasGaps({ nodes, agents, workloads }: Looks): boolean {
+/** Why something could not be read; a look later may. */
+export function gapsIn({ nodes, agents, workloads }: Looks): ReadonlySet<string> {
   const reads = [
     agents,
     ...workloads.map(({ pods }) => pods),
     ...[...nodes.values()].flatMap(({ facts, cni }) => [...Object.values(facts), ...Object.values(cni)]),
   ] as Read<unknown>[]
-  return reads.some((read) => 'unread' in read)
+  return new Set(reads.flatMap((read) => ('unread' in read ? read.unread : [])))
 }
 
 /** Looks at the network from its nodes. */

@@ -10,7 +10,7 @@ import type { Kube } from './kube.ts'
 import { startNewcomer } from './newcomer.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
 import { observeLooks } from './look-verdict.ts'
-import { hasGaps, NodeLooks, type Looks, type NodeAccess } from './node-looks.ts'
+import { gapsIn, NodeLooks, type Looks, type NodeAccess } from './node-looks.ts'
 import { missingFeatures, outcomeOf, withAccess, type Declared } from './outcome.ts'
 import { runSteps, type Moment, type StepContext } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
@@ -178,10 +178,12 @@ export class Session {
     const deadline = performance.now() + Math.min(settledMs ?? Infinity, budgets.lookSettledMs.ms)
     let latest = seen
     while (looks !== undefined && latest.looks !== undefined && performance.now() < deadline) {
-      const wrong = looking
+      const gaps = gapsIn(latest.looks)
+      const off = looking
         .flatMap((check) => observationsOf(check, latest))
-        .some(({ verdict, expected }) => verdict !== expected && verdict !== 'unknown')
-      if (!wrong && !hasGaps(latest.looks)) break
+        .filter(({ verdict, expected }) => verdict !== expected)
+      // What an agent has not said, no look will.
+      if (!off.some(({ verdict, detail = '' }) => verdict !== 'unknown' || gaps.has(detail))) break
       await sleep(lookEveryMs)
       latest = { ...latest, looks: await looks.take(latest.world) }
     }

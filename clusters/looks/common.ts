@@ -6,7 +6,7 @@ import type { WorldNode } from '../../helpers/world.ts'
 /** What the looks of clusters/looks have in common. */
 
 /** Seconds that an agent may take to say how it is. */
-const healthSeconds = '4'
+const healthSeconds = '2'
 
 /** Asks for a page on the node's own loopback, or through a socket. */
 export const curl = (url: string, ...flags: string[]): readonly string[] => [

@@ -18,6 +18,9 @@ import { curl, healthIn, missingInTunnel, showFdb, showNeighbours, withoutPrefix
 /** Where host-local, to which Flannel's plugin hands a pod's address over, keeps one file for each. */
 const addressFolder = '/var/lib/cni/networks/cbr0'
 
+/** Prints the names of those files; before the first pod there is no folder. */
+const showAddresses = ['bash', '-c', '[ ! -d "$1" ] || ls "$1"', 'bash', addressFolder]
+
 /** The name that Flannel gives to its VXLAN of number 1. */
 const tunnel = 'flannel.1'
 
@@ -57,7 +60,7 @@ async function traces({ runOnNode }: LookContext, pod: TracedPod): Promise<Trace
   const said = await runEach(runOnNode, pod.node, {
     links: showLinks,
     results: showResults,
-    addresses: ['ls', addressFolder],
+    addresses: showAddresses,
   })
   const results = resultsIn(said.results)
   // Its address may be another pod's by now.
@@ -136,7 +139,7 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
       fdb: showFdb(tunnel),
       neighbours: showNeighbours(tunnel),
       results: showResults,
-      addresses: ['ls', addressFolder],
+      addresses: showAddresses,
       subnet: ['cat', '/run/flannel/subnet.env'],
     }),
     readNotes(at),

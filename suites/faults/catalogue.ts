@@ -1,5 +1,6 @@
 import { dnsFaults } from './dns-faults.ts'
 import type { Fault } from './fault.ts'
+import { lookFaults } from './look-faults.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
 import { policyFaults } from './policy-faults.ts'
@@ -12,4 +13,5 @@ export const faults: readonly Fault[] = [
   ...podFaults,
   ...statusFaults,
   ...policyFaults,
+  ...lookFaults,
 ]

@@ -97,11 +97,14 @@ function injecting(fault: Fault, context: FaultContext): RunOptions {
 function wantedOf(
   fault: Fault,
   checks: readonly Check[],
-  { world, declared }: FaultContext,
+  { world, declared, cni }: FaultContext,
 ): (id: string) => Outcome['outcome'][] {
   const turnsRed = picomatch([...fault.red(world)])
   const mayTurnRed = picomatch([...(fault.either ?? [])])
-  const saysNothing = picomatch([...(fault.inconclusive ?? [])])
+  const { inconclusive = [] } = fault
+  const saysNothing = picomatch([
+    ...(typeof inconclusive === 'function' ? inconclusive({ cni, declared }) : inconclusive),
+  ])
   const unsupported = new Set(
     checks.filter((check) => missingFeatures(check, declared).length > 0).map(({ id }) => id),
   )

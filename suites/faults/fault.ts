@@ -59,7 +59,7 @@ export interface Fault {
   /** How those checks must end. */
   outcome: Extract<OutcomeKind, 'failed' | 'not-run'>
   /** Globs of the checks that can say nothing while it lasts: they must end as not-run. */
-  inconclusive?: readonly string[]
+  inconclusive?: readonly string[] | ((ground: Ground) => readonly string[])
   /** Globs of the checks with steps that are asked too; they take seconds each, so only those that it concerns. */
   stepped?: readonly string[]
   /** Where it can be made at all; everywhere unless said. */

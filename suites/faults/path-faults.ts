@@ -13,14 +13,14 @@ const podInterfaces: Readonly<Record<string, string>> = { flannel: 'cni0', calic
 const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 
 /** Checks that need packets of pods to cross from one worker to the other and back. */
-const acrossWorkers = [
+export const acrossWorkers: readonly string[] = [
   'pod-to-pod/cross-node/{tcp,udp,http,source-address}',
   'service/cluster-ip/*',
   'service/name/*',
 ]
 
 /** DNS crosses between the workers only where a CoreDNS pod runs on one of them. */
-const dnsAcrossWorkers = (world: Placement): readonly string[] =>
+export const dnsAcrossWorkers = (world: Placement): readonly string[] =>
   world.dns.servers.some(({ node }) =>
     world.nodes.some((each) => each.name === node && each.role === 'worker'),
   )
@@ -160,6 +160,11 @@ export const pathFaults: readonly Fault[] = [
   neighboursDropped,
   routeRemoved({
     needs: throughTheKernel,
-    red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
+    red: (world) => [
+      ...acrossWorkers,
+      'pod-to-pod/cross-node/delivery-there',
+      ...dnsAcrossWorkers(world),
+      'cni/other-nodes/known',
+    ],
   }),
 ]

@@ -37,6 +37,8 @@ const podKilled: Fault = {
   // Everything that binds worker1-b or may be answered by it.
   red: () => [
     'pod/{placement,address/own,address/in-range,address/unique,ports/independent}',
+    'pod/{interface/host-end,namespace/own}',
+    'cni/{endpoints/listed,address-range/of-node}',
     'pod-to-pod/same-node/{tcp,http,source-address}',
     'service/cluster-ip/{tcp,http}',
   ],
@@ -77,7 +79,7 @@ const viewFrom = async (context: FaultContext, network: 'pod' | 'node'): Promise
 const toolsInNodeNetwork: Fault = {
   id: 'tools-in-node-network',
   breaks: "The second container of one pod sees the network of its node instead of its pod's.",
-  red: () => ['loopback/shared-namespace', 'pod/address/own'],
+  red: () => ['loopback/shared-namespace', 'pod/address/own', 'pod/namespace/own'],
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => viewFrom(context, 'node'),

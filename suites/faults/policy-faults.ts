@@ -5,6 +5,7 @@ import { budgets } from '../../helpers/budgets.ts'
 import { apiMessage } from '../../helpers/kube.ts'
 import { checks } from '../catalogue.ts'
 import type { Fault, FaultContext } from './fault.ts'
+import { silentAgent } from './look-faults.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 const everyPolicyCheck = 'network-policy/**'
@@ -76,7 +77,8 @@ async function notPaused({ workers, runOnNode }: FaultContext): Promise<string |
 const policyAgentPaused: Fault = {
   id: 'policy-agent-paused',
   breaks: 'The agents that enforce policies are paused on both workers before a policy is created.',
-  red: () => [everyPolicyCheck],
+  red: () => [everyPolicyCheck, 'cni/agent/healthy'],
+  inconclusive: silentAgent,
   stepped: [everyPolicyCheck],
   needs: enforced,
   outcome: 'failed',

@@ -69,7 +69,7 @@ export const statusFaults: readonly Fault[] = [
   falseReport({
     id: 'address-outside',
     breaks: 'The API reports an address outside the pod CIDR for one pod, which its interface does not have.',
-    red: () => ['pod/address/in-range', 'pod/address/own'],
+    red: () => ['pod/address/in-range', 'pod/address/own', 'cni/{endpoints/listed,address-range/of-node}'],
     // Calico believes the API and takes its own address from the pod, which then asks in vain.
     either: ['service/name/other-namespace'],
     field: 'podIP',
