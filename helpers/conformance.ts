@@ -38,7 +38,7 @@ function failureText(cluster: string, outcome: Outcome): string {
   const lines = outcome.observations
     .filter(({ verdict, expected }) => verdict !== expected)
     .map(({ step, from, to, protocol, verdict, expected, detail }) => {
-      const ends = `${from.name} (${from.node}, ${from.address}) -> ${to.name} (${to.node ?? '-'}, ${to.address ?? '-'})`
+      const ends = `${from.name} (${from.node ?? '-'}, ${from.address ?? '-'}) -> ${to.name} (${to.node ?? '-'}, ${to.address ?? '-'})`
       return `  ${step === undefined ? '' : `${step}: `}${ends} ${protocol}: ${verdict}, expected ${expected}: ${detail ?? ''}`
     })
   return [`${outcome.check} on ${cluster}: ${outcome.outcome}`, outcome.requirement, ...lines].join('\n')

@@ -106,7 +106,7 @@ describe('what nodes show', () => {
 
   test('an agent that is not well, one that is missing, and two on one node', () => {
     const ill = looksWith({ cni: { health: { value: { ok: false, says: 'HTTP 503' } } } })
-    expect(off(ask('cni-agent', ill))).toEqual(['wrong-answer: worker: the agent is not well: HTTP 503'])
+    expect(off(ask('cni-agent', ill))).toEqual(['wrong-answer: the agent is not well: HTTP 503'])
     const agents = [
       { name: 'a', node: 'worker' },
       { name: 'b', node: 'worker' },
@@ -121,10 +121,10 @@ describe('what nodes show', () => {
   test('what is not as declared names both', () => {
     const looks = looksWith({ cni: { version: { value: 'v2' }, encapsulation: { value: 'host-gw' } } })
     expect(off(ask('cni-version', looks))).toEqual([
-      'wrong-answer: worker: the version of the agent is v2, declared is v1',
+      'wrong-answer: the version of the agent is v2, declared is v1',
     ])
     expect(off(ask('encapsulation', looks))).toEqual([
-      'wrong-answer: worker: the encapsulation is host-gw, declared is vxlan',
+      'wrong-answer: the encapsulation is host-gw, declared is vxlan',
     ])
     expect(off(ask('encapsulation', looks, 'worker2'))).toEqual([])
     expect(off(ask('encapsulation', looks, 'worker1'))).toHaveLength(1)
@@ -133,11 +133,11 @@ describe('what nodes show', () => {
   test('without kube-proxy somebody else must serve Services', () => {
     const none = { facts: { kubeProxy: { value: 'none' } } }
     expect(off(ask('kube-proxy', looksWith(none)))).toEqual([
-      'wrong-answer: worker: the mode of kube-proxy is none, declared is iptables',
+      'wrong-answer: the mode of kube-proxy is none, declared is iptables',
     ])
     const declared = { version: 'v1', encapsulation: 'vxlan', kubeProxy: 'none' }
     expect(off(ask('kube-proxy', { ...looksWith(none), declared }, 'worker1'))).toEqual([
-      'wrong-answer: worker: there is no kube-proxy, and nobody serves Services in its place',
+      'wrong-answer: there is no kube-proxy, and nobody serves Services in its place',
     ])
     const served = looksWith({ ...none, cni: { servesServices: { value: 'it does' } } })
     expect(off(ask('kube-proxy', { ...served, declared }, 'worker1'))).toEqual([])
@@ -147,8 +147,8 @@ describe('what nodes show', () => {
     const others = [{ name: 'worker2', missing: ['no route', 'no FDB entry'] }]
     const seen = ask('other-nodes', looksWith({ cni: { others: { value: others } } }))
     expect(off(seen)).toEqual([
-      'wrong-answer: worker: it knows nothing of it',
-      'wrong-answer: worker: no route; no FDB entry',
+      'wrong-answer: it knows nothing of it',
+      'wrong-answer: no route; no FDB entry',
     ])
     expect(seen.find(({ verdict }) => verdict !== 'reached')).toMatchObject({
       from: { name: 'worker', node: 'worker', address: '172.18.0.3' },
@@ -169,7 +169,7 @@ describe('what nodes show', () => {
       )
     }
     expect(having(2, 2)).toEqual([])
-    expect(having(1, 2)).toEqual(['wrong-answer: Deployment net/operator wants 2 pods and has 1 ready'])
+    expect(having(1, 2)).toEqual(['wrong-answer: it wants 2 pods and has 1 ready'])
     expect(having(0, 0)).toHaveLength(1)
   })
 })

@@ -68,14 +68,12 @@ function problemOf(
 ): Judgement | undefined {
   const { declared } = looks
   const differs = (title: string, seen: string, wanted: string): Judgement | undefined =>
-    seen === wanted ? undefined : wrong(`${name}: ${title} is ${seen}, declared is ${wanted}`)
+    seen === wanted ? undefined : wrong(`${title} is ${seen}, declared is ${wanted}`)
   switch (what) {
     case 'cni-agent':
       return (
         missingAgent(name, looks) ??
-        judgeRead(cni.health, ({ ok, says }) =>
-          ok ? undefined : wrong(`${name}: the agent is not well: ${says}`),
-        )
+        judgeRead(cni.health, ({ ok, says }) => (ok ? undefined : wrong(`the agent is not well: ${says}`)))
       )
     case 'cni-version':
       return judgeRead(cni.version, (version) =>
@@ -88,9 +86,7 @@ function problemOf(
     case 'kube-proxy':
       return (
         judgeRead(facts.kubeProxy, (mode) => differs('the mode of kube-proxy', mode, declared.kubeProxy)) ??
-        (declared.kubeProxy === 'none'
-          ? judgeRead(cni.servesServices, (says) => servedBy(name, says))
-          : undefined)
+        (declared.kubeProxy === 'none' ? judgeRead(cni.servesServices, (says) => servedBy(says)) : undefined)
       )
     case 'cni-workloads':
     case 'other-nodes':
@@ -98,10 +94,8 @@ function problemOf(
   }
 }
 
-const servedBy = (node: string, says: string | undefined): Judgement | undefined =>
-  says === undefined
-    ? wrong(`${node}: there is no kube-proxy, and nobody serves Services in its place`)
-    : undefined
+const servedBy = (says: string | undefined): Judgement | undefined =>
+  says === undefined ? wrong('there is no kube-proxy, and nobody serves Services in its place') : undefined
 
 /** Every node has one agent. */
 function missingAgent(node: string, { agents }: Looks): Judgement | undefined {
@@ -125,7 +119,7 @@ function otherNodes(node: WorldNode, { cni }: Look, { nodes }: World): Seen[] {
       to: endOf(other),
       problem: judgeRead(cni.others, (all) => {
         const missing = all.find(({ name }) => name === other.name)?.missing ?? ['it knows nothing of it']
-        return missing.length === 0 ? undefined : wrong(`${node.name}: ${missing.join('; ')}`)
+        return missing.length === 0 ? undefined : wrong(missing.join('; '))
       }),
     }))
 }
@@ -139,9 +133,7 @@ function workloads({ workloads }: Looks): Seen[] {
       from: end,
       to: end,
       problem: judgeRead(pods, ({ ready, wanted }) =>
-        wanted > 0 && ready === wanted
-          ? undefined
-          : wrong(`${kind} ${namespace}/${name} wants ${wanted} pods and has ${ready} ready`),
+        wanted > 0 && ready === wanted ? undefined : wrong(`it wants ${wanted} pods and has ${ready} ready`),
       ),
     }
   })

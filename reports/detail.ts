@@ -103,10 +103,10 @@ function probeDetails(observation: Observation): Detail[] {
   return details
 }
 
-/** `cni-conformance/worker1-a on flannel-worker (10.244.1.3)`. */
+/** `cni-conformance/worker1-a on flannel-worker (10.244.1.3)`; a node is on no other. */
 function endText({ name, node, address }: End): string {
   return oneLine(
-    `${name}${node === undefined ? '' : ` on ${node}`}${address === undefined || address === name ? '' : ` (${address})`}`,
+    `${name}${node === undefined || node === name ? '' : ` on ${node}`}${address === undefined || address === name ? '' : ` (${address})`}`,
   )
 }
 
