@@ -25,7 +25,7 @@ export interface NodeAccess {
 }
 
 /** What the nodes are held against. */
-export interface DeclaredNetwork {
+interface DeclaredNetwork {
   /** Version of the CNI. */
   version: string
   encapsulation: string

@@ -65,6 +65,16 @@ function observationsOf(check: Check, { plan, replies, world, looks }: Answers):
   return [...inPods, ...onNodes]
 }
 
+/** Is there anything wrong that a look later may see right? What an agent has not said, no look will. */
+function mayChange(looking: readonly Check[], seen: Answers): boolean {
+  const gaps: ReadonlySet<string | undefined> = seen.looks === undefined ? new Set() : gapsIn(seen.looks)
+  return looking
+    .flatMap((check) => observationsOf(check, seen))
+    .some(
+      ({ verdict, expected, detail }) => verdict !== expected && (verdict !== 'unknown' || gaps.has(detail)),
+    )
+}
+
 /** Milliseconds between two looks at what is not there yet. */
 const lookEveryMs = 500
 
@@ -174,16 +184,11 @@ export class Session {
   /** What comes a moment after a fresh pod gets that moment; what is not there by then is not there. */
   async #lookAgain(checks: readonly Check[], seen: Answers, { settledMs }: RunOptions): Promise<Answers> {
     const { looks } = this
+    if (looks === undefined || seen.looks === undefined) return seen
     const looking = checks.filter(isLooking)
     const deadline = performance.now() + Math.min(settledMs ?? Infinity, budgets.lookSettledMs.ms)
     let latest = seen
-    while (looks !== undefined && latest.looks !== undefined && performance.now() < deadline) {
-      const gaps = gapsIn(latest.looks)
-      const off = looking
-        .flatMap((check) => observationsOf(check, latest))
-        .filter(({ verdict, expected }) => verdict !== expected)
-      // What an agent has not said, no look will.
-      if (!off.some(({ verdict, detail = '' }) => verdict !== 'unknown' || gaps.has(detail))) break
+    while (mayChange(looking, latest) && performance.now() < deadline) {
       await sleep(lookEveryMs)
       latest = { ...latest, looks: await looks.take(latest.world) }
     }

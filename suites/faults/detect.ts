@@ -99,7 +99,7 @@ function wantedOf(
   checks: readonly Check[],
   { world, declared, cni }: FaultContext,
 ): (id: string) => Outcome['outcome'][] {
-  const turnsRed = picomatch([...fault.red(world)])
+  const turnsRed = picomatch([...fault.red({ ...world, cni: cni.name })])
   const mayTurnRed = picomatch([...(fault.either ?? [])])
   const { inconclusive = [] } = fault
   const saysNothing = picomatch([

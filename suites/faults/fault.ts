@@ -21,8 +21,8 @@ export interface FaultContext {
   fixtures: readonly KubernetesObject[]
 }
 
-/** What the red checks depend on: where the nodes' and the DNS servers' pods are. */
-export type Placement = Pick<World, 'nodes' | 'dns'>
+/** What the red checks depend on: where the nodes' and the DNS servers' pods are, and the CNI; without one: whatever it is. */
+export type Placement = Pick<World, 'nodes' | 'dns'> & { cni?: string }
 
 /** What a cluster must be like for a fault: everything that is named. */
 interface Needs {
