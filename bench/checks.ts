@@ -5,7 +5,7 @@ import { median } from 'simple-statistics'
 import { AgentClient } from '../helpers/agent/client.ts'
 import { openExecStream } from '../helpers/agent/exec-stream.ts'
 import { agentPorts, type WireProbe } from '../helpers/agent/protocol.ts'
-import { defineCheck, isPlain, type Check } from '../helpers/check.ts'
+import { defineCheck, isLooking, isPlain, type Check } from '../helpers/check.ts'
 import { run } from '../helpers/exec.ts'
 import { agentCommand, containers } from '../helpers/fixtures.ts'
 import { startHeldRun } from '../helpers/held-run.ts'
@@ -19,7 +19,7 @@ import { line, repeat, summary, timed } from './stats.ts'
  */
 
 /** Those that can be asked at any time; the others are timed by bench/policy.ts. */
-const checks = catalogue.filter(isPlain)
+const checks = catalogue.filter((check) => isPlain(check) && !isLooking(check))
 const held = await startHeldRun('flannel')
 if (held.leg.state === 'failed') throw new Error(held.leg.reason)
 const handle = await readLegHandle(held.leg.handleFile)
@@ -29,6 +29,7 @@ const world = await session.world()
 
 try {
   await healthyRuns()
+  await looks()
   await checksPerSecond()
   await overhead()
   await requests()
@@ -50,6 +51,13 @@ async function healthyRuns(): Promise<void> {
   )
   line(`20 healthy runs of ${checks.length} checks: not green`, String(notGreen), '0')
   line('  one run', summary(times, 'ms'), '-')
+}
+
+/** All that is looked at on the nodes, once in a run. */
+async function looks(): Promise<void> {
+  const looking = catalogue.filter(isLooking)
+  const times = await repeat(10, () => timed(() => session.run(looking)))
+  line(`${looking.length} looks at ${world.nodes.length} nodes`, summary(times, 'ms'), '-')
 }
 
 /** As many HTTP checks as asked for, over the paths between all fixture pods. */

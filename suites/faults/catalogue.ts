@@ -5,6 +5,8 @@ import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
 import { policyFaults } from './policy-faults.ts'
 import { statusFaults } from './status-faults.ts'
+import { tunnelFaults } from './tunnel-faults.ts'
+import { workloadFaults } from './workload-faults.ts'
 
 /** Every fault that the suite can make, with the checks that it must turn red. */
 export const faults: readonly Fault[] = [
@@ -14,4 +16,6 @@ export const faults: readonly Fault[] = [
   ...statusFaults,
   ...policyFaults,
   ...lookFaults,
+  ...tunnelFaults,
+  ...workloadFaults,
 ]

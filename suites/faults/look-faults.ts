@@ -1,13 +1,7 @@
-import type { V1ResourceQuota } from '@kubernetes/client-node'
 import { z } from 'zod'
-import { awaitUntil } from '../../helpers/await.ts'
-import { budgets } from '../../helpers/budgets.ts'
-import { apiMessage } from '../../helpers/kube.ts'
 import { inContainer, runInContainer } from '../../helpers/nodes.ts'
 import type { Fault, FaultContext, Ground } from './fault.ts'
 import { packetFilterFault } from './packet-filter.ts'
-import { acrossWorkers, dnsAcrossWorkers } from './path-faults.ts'
-import { tunnelPassedBy } from './route-fault.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 /** Asks others and is asked by nobody: what breaks its own side of a path breaks no other check. */
@@ -132,189 +126,61 @@ const agentReplaced: Fault = {
   heal: (context) => changeProgram(context, swapBackScript),
 }
 
-/** What leads from one worker to the pods of another: taken away, and put back as it was. */
+/** Takes something away from a node, and puts it back. */
 interface Entry {
   take: readonly string[]
   give: readonly string[]
 }
 
-const fdbSchema = z.array(z.looseObject({ mac: z.string(), dst: z.string().optional() }))
-const tunnels: Readonly<Record<string, string>> = { flannel: 'flannel.1', calico: 'vxlan.calico' }
+const localSchema = z.record(z.string(), z.array(z.string()))
 
-async function fdbEntries({ runOnNode, workers: [here, there], world, cni }: FaultContext): Promise<Entry[]> {
-  const device = tunnels[cni.name] ?? ''
-  const address = world.nodes.find(({ name }) => name === there)?.address ?? ''
-  const entries = fdbSchema.parse(
-    JSON.parse(await runOnNode(here, ['bridge', '-json', 'fdb', 'show', 'dev', device])),
-  )
-  return entries
-    .filter(({ dst }) => dst === address)
-    .map(({ mac }) => ({
-      take: ['bridge', 'fdb', 'del', mac, 'dev', device, 'dst', address],
-      give: ['bridge', 'fdb', 'replace', mac, 'dev', device, 'dst', address, 'self', 'permanent'],
-    }))
+/** What each CNI keeps of a pod of its node and can be put back, given its address. */
+const entries: Readonly<Record<string, (ip: string, context: FaultContext) => Promise<Entry>>> = {
+  async flannel(ip) {
+    const file = `/var/lib/cni/networks/cbr0/${ip}`
+    return { take: ['mv', file, `${file}.away`], give: ['mv', `${file}.away`, file] }
+  },
+  async calico(ip, { runOnNode, workers: [, node] }) {
+    const route = (await runOnNode(node, ['ip', 'route', 'show', 'exact', ip])).trim().split(/\s+/)
+    return { take: ['ip', 'route', 'del', ...route], give: ['ip', 'route', 'replace', ...route] }
+  },
+  async cilium(ip, { runOnNode, workers: [, node] }) {
+    const inAgent = (...argv: string[]) => inContainer('cilium-agent', ['cilium-dbg', ...argv])
+    const text = await runOnNode(node, inAgent('bpf', 'endpoint', 'list', '--output', 'json'))
+    const known = localSchema.parse(JSON.parse(text))[`${ip}:0`]?.join(' ') ?? ''
+    const id = /id=(\d+)/.exec(known)?.[1]
+    if (id === undefined) throw new Error(`${ip} is not in the eBPF map of endpoints: ${text}`)
+    return {
+      take: inAgent('bpf', 'endpoint', 'delete', ip),
+      give: inAgent('endpoint', 'regenerate', id),
+    }
+  },
 }
 
-const ipcacheSchema = z.record(z.string(), z.array(z.string()))
-
-/** That of the whole range of a node; the pods that Cilium knows have entries of their own. */
-async function ipcacheEntries({ runOnNode, workers: [here, there], world }: FaultContext): Promise<Entry[]> {
-  const { address, podCIDR } = world.nodes.find(({ name }) => name === there) ?? {}
-  const change = (...argv: string[]) => inContainer('cilium-agent', ['cilium-dbg', 'bpf', 'ipcache', ...argv])
-  const all = ipcacheSchema.parse(JSON.parse(await runOnNode(here, change('list', '--output', 'json'))))
-  const identity = /identity=(\d+)/.exec(all[podCIDR ?? '']?.join(' ') ?? '')?.[1]
-  if (podCIDR === undefined || address === undefined || identity === undefined) return []
-  return [
-    {
-      take: change('delete', podCIDR),
-      give: change('update', podCIDR, '--tunnelendpoint', address, '--identity', identity),
-    },
-  ]
-}
-
-function entryRemoved(
-  about: Pick<Fault, 'id' | 'breaks' | 'needs' | 'red'>,
-  find: (context: FaultContext) => Promise<Entry[]>,
-): Fault {
-  let removed: Entry[] = []
+function entryForgotten(): Fault {
+  let entry: Entry | undefined
   return {
-    ...about,
+    id: 'pod-entry-forgotten',
+    breaks:
+      "What the network keeps of one pod is gone on its node: Flannel's address file, Calico's route, Cilium's eBPF entry.",
+    needs: { cnis: Object.keys(entries) },
+    // Flannel's file matters when the next address is given; without the others' entries no answer reaches the pod.
+    red: ({ cni = '' }) => [
+      'cni/endpoints/listed',
+      ...(cni === 'flannel' ? [] : ['service/name/other-namespace']),
+    ],
     outcome: 'failed',
     when: 'before-run',
     async inject(context) {
-      removed = await find(context)
-      for (const { take } of removed) await context.runOnNode(context.workers[0], take)
+      const ip = context.world.pods.find(({ name }) => name === bystander.name)?.ip ?? ''
+      entry = await entries[context.cni.name]?.(ip, context)
+      if (entry !== undefined) await context.runOnNode(context.workers[1], entry.take)
     },
-    async vacuous(context) {
-      if (removed.length === 0) return 'there was no such entry'
-      return (await find(context)).length === 0 ? undefined : 'the entry came back by itself'
-    },
-    async heal(context) {
-      for (const { give } of removed) await context.runOnNode(context.workers[0], give)
+    vacuous: async () => (entry === undefined ? 'there was no such entry' : undefined),
+    async heal({ runOnNode, workers: [, node] }) {
+      if (entry !== undefined) await runOnNode(node, entry.give)
     },
   }
-}
-
-const fdbEntryRemoved = entryRemoved(
-  {
-    id: 'fdb-entry-removed',
-    breaks: 'The tunnel of the first worker does not know behind which node the pods of the second are.',
-    needs: { cnis: Object.keys(tunnels), encapsulation: 'vxlan' },
-    red: (world) => [
-      ...acrossWorkers,
-      'pod-to-pod/cross-node/delivery-there',
-      ...dnsAcrossWorkers(world),
-      'cni/other-nodes/known',
-    ],
-  },
-  fdbEntries,
-)
-
-const ipcacheEntryRemoved = entryRemoved(
-  {
-    id: 'ipcache-entry-removed',
-    breaks:
-      'The first worker has no entry for the range of the second; new pods there would be out of reach.',
-    needs: { cnis: ['cilium'] },
-    red: () => ['cni/other-nodes/known'],
-  },
-  ipcacheEntries,
-)
-
-const setTunnel = async ({ runOnNode, workers: [node] }: FaultContext, state: string): Promise<void> => {
-  await runOnNode(node, ['ip', 'link', 'set', 'dev', 'cilium_vxlan', state])
-}
-
-const tunnelDown: Fault = {
-  id: 'tunnel-down',
-  breaks: 'The interface that wraps packets is down on the first worker.',
-  needs: { cnis: ['cilium'], encapsulation: 'vxlan' },
-  red: (world) => [
-    ...acrossWorkers,
-    'pod-to-pod/cross-node/delivery-{there,back}',
-    ...dnsAcrossWorkers(world),
-    'cni/declared/encapsulation',
-    'cni/other-nodes/known',
-  ],
-  outcome: 'failed',
-  when: 'before-run',
-  inject: (context) => setTunnel(context, 'down'),
-  async vacuous({ runOnNode, workers: [node] }) {
-    const link = await runOnNode(node, ['ip', '-o', 'link', 'show', 'cilium_vxlan'])
-    return link.includes(',UP') ? `it is up again: ${link.trim()}` : undefined
-  },
-  heal: (context) => setTunnel(context, 'up'),
-}
-
-/** Who does for the whole cluster what no agent does, by CNI. */
-const controllers: Readonly<Record<string, string>> = {
-  calico: 'calico-kube-controllers',
-  cilium: 'cilium-operator',
-}
-
-async function scaleController({ kube, cni }: FaultContext, replicas: number): Promise<void> {
-  const target = { name: controllers[cni.name] ?? '', namespace: 'kube-system' }
-  const scale = await kube.apps.readNamespacedDeploymentScale(target)
-  scale.spec = { replicas }
-  await kube.apps.replaceNamespacedDeploymentScale({ ...target, body: scale })
-}
-
-const controllerAtZero: Fault = {
-  id: 'cni-controller-at-zero',
-  breaks: "The network's controller or operator is scaled to 0.",
-  needs: { cnis: Object.keys(controllers) },
-  red: () => ['cni/workloads/ready'],
-  outcome: 'failed',
-  when: 'before-run',
-  inject: (context) => scaleController(context, 0),
-  vacuous: async () => undefined,
-  heal: (context) => scaleController(context, 1),
-}
-
-const quota = { name: 'no-more-pods', namespace: 'kube-flannel' }
-
-const agentMissing: Fault = {
-  id: 'cni-agent-missing',
-  breaks:
-    'One worker has no agent of the network, and none can be made: a quota of its namespace is used up.',
-  needs: { cnis: ['flannel'] },
-  red: () => ['cni/agent/healthy', 'cni/workloads/ready'],
-  inconclusive: ['cni/declared/version'],
-  outcome: 'failed',
-  when: 'before-run',
-  async inject({ kube, workers: [, node] }) {
-    const object: V1ResourceQuota = {
-      apiVersion: 'v1',
-      kind: 'ResourceQuota',
-      metadata: quota,
-      spec: { hard: { pods: '0' } },
-    }
-    await kube.apply([object])
-    const selected = { namespace: quota.namespace, fieldSelector: `spec.nodeName=${node}` }
-    const { items } = await kube.core.listNamespacedPod(selected)
-    await Promise.all(
-      items.map(({ metadata }) =>
-        kube.core.deleteNamespacedPod({
-          name: metadata?.name ?? '',
-          namespace: quota.namespace,
-          gracePeriodSeconds: 1,
-        }),
-      ),
-    )
-    await awaitUntil(
-      async () => {
-        const left = (await kube.core.listNamespacedPod(selected)).items.length
-        return left === 0 ? { done: true, value: undefined } : { done: false, seen: `${left} agents` }
-      },
-      { what: 'the agent to go', budget: budgets.faultMs, next: 'look at the pods of kube-flannel' },
-    )
-  },
-  vacuous: async () => undefined,
-  async heal({ kube }) {
-    await kube.core.deleteNamespacedResourceQuota(quota).catch((error: unknown) => {
-      if (!apiMessage(error).startsWith('HTTP 404')) throw error
-    })
-  },
 }
 
 /** Faults of what the network shows of itself. */
@@ -323,10 +189,5 @@ export const lookFaults: readonly Fault[] = [
   agentPaused,
   agentReplaced,
   kubeProxyHidden,
-  fdbEntryRemoved,
-  ipcacheEntryRemoved,
-  tunnelPassedBy({ needs: { cnis: Object.keys(tunnels), encapsulation: 'vxlan' } }),
-  tunnelDown,
-  controllerAtZero,
-  agentMissing,
+  entryForgotten(),
 ]
