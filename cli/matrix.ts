@@ -6,7 +6,7 @@ import { ensureDocker } from '../clusters/host/docker.ts'
 import { MemoryMeter } from '../clusters/host/memory-meter.ts'
 import { preflight } from '../clusters/host/preflight.ts'
 import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
-import { cniTraits } from '../clusters/supported.ts'
+import { sizeOf } from '../clusters/runnable.ts'
 import { sweep } from '../clusters/sweep.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import type { Progress } from '../helpers/progress.ts'
@@ -139,10 +139,7 @@ class MatrixRun {
 
   async #runLegs(clusters: readonly LoadedDefinition[]): Promise<void> {
     if (clusters.length === 0 || this.#abort.signal.aborted) return
-    const sizes = clusters.map(({ definition: { nodes, cni } }) => ({
-      ...nodes,
-      cniMiB: cniTraits[cni.name]?.memoryPerNodeMiB ?? 0,
-    }))
+    const sizes = clusters.map(({ definition }) => sizeOf(definition))
     const machine = await readCapacityMachine()
     const { jobs, budgetMiB, nodes, limit } = capacityFor(sizes, machine, this.#options.jobs)
     this.#progress.note(

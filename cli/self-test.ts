@@ -1,12 +1,16 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import pLimit from 'p-limit'
+import { loadDefinitions, type LoadedDefinition } from '../clusters/definition.ts'
+import { capacityFor, readCapacityMachine } from '../clusters/host/capacity.ts'
+import { sizeOf } from '../clusters/runnable.ts'
 import { UsageError, exitCodes } from '../helpers/errors.ts'
-import { dealFaults, type DealtFaults } from './dealt-faults.ts'
+import { run } from '../helpers/exec.ts'
+import { dealFaults } from './dealt-faults.ts'
 
 /**
  * `npm test`: everything this project asserts about itself, cheapest first, and one closing line that counts it.
@@ -36,30 +40,67 @@ const staticChecks: readonly (readonly [string, ...string[]])[] = [
   ['knip'],
 ]
 
-/** The clusters of the conformance suites: those that CNI names, with blanks or commas between. */
-const clusters = (process.env['CNI'] ?? 'flannel calico cilium').split(/[\s,]+/).filter((name) => name !== '')
-
-const dealt = options.detection || process.env['FAULTS'] !== undefined ? undefined : await dealAll()
-
-const conformance = clusters.map((cluster) => ({ project: 'conformance', cluster }))
-/** One process of Vitest each. Some of `docker` work on a node image that `conformance` has brought. */
-const runs: readonly { project: string; cluster?: string }[] = options.detection
-  ? conformance
-  : [{ project: 'unit' }, { project: 'browser' }, ...conformance, { project: 'docker' }]
-
-const total: Counts = { passed: 0, failed: 0, skipped: 0 }
-const add = (counts: Counts): void => {
-  total.passed += counts.passed
-  total.failed += counts.failed
-  total.skipped += counts.skipped
+/** One process of Vitest. */
+interface Part {
+  project: 'unit' | 'browser' | 'conformance' | 'docker'
+  /** In front of each of its lines. */
+  label: string
+  env?: Readonly<Record<string, string>>
 }
 
+/** The clusters of the conformance suites: those that CNI names, with blanks or commas between. */
+const clusters = (process.env['CNI'] ?? 'flannel calico cilium').split(/[\s,]+/).filter((name) => name !== '')
+const definitions = await readDefinitions()
+const dealt =
+  options.detection || process.env['FAULTS'] !== undefined ? undefined : await dealFaults(definitions, root)
+if (dealt !== undefined) console.error(dealt.text)
+
+const conformance = clusters.map((cluster, at): Part => {
+  const faults = dealt?.hands[at]
+  return {
+    project: 'conformance',
+    label: definitions[at]?.definition.name ?? cluster,
+    env: { CNI: cluster, ...(faults === undefined ? {} : { FAULTS: faults }) },
+  }
+})
+const alone = (project: Part['project']): Part[] => (options.detection ? [] : [{ project, label: project }])
+
+let stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
+/** Process groups of the parts that run; each cleans up behind itself. */
+const running = new Set<number>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stoppedBy ??= signal
+    for (const pid of running) process.kill(-pid, signal)
+  })
+}
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 }
+const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-test-'))
+try {
+  for (const argv of options.detection ? [] : staticChecks) await runStatic(argv)
+  // The first cluster brings what the others share, so it comes alone. Some of `docker` work on its node image.
+  const [first = [], ...others] = conformance
+  for (const part of [alone('unit'), alone('browser'), first].flat()) await runPart(part)
+  const sizes = definitions.map(({ definition }) => sizeOf(definition))
+  // While one waits for what must not come, another can start its cluster. More than two makes none of them faster.
+  const limited = pLimit(capacityFor(sizes, await readCapacityMachine(), 2).jobs)
+  await Promise.all([...others, ...alone('docker')].map((part) => limited(() => runPart(part))))
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
+if (stoppedBy !== undefined) console.error(`stopped by ${stoppedBy}; what follows is not the whole`)
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
+const { sigint, sigterm, failed, passed } = exitCodes
+const ended = total.failed > 0 ? failed : passed
+process.exitCode = stoppedBy === undefined ? ended : stoppedBy === 'SIGINT' ? sigint : sigterm
+
 /** What CNI names must hold before anything is run. */
-async function dealAll(): Promise<DealtFaults> {
+async function readDefinitions(): Promise<LoadedDefinition[]> {
   try {
-    const faults = await dealFaults(clusters, root)
-    console.error(faults.text)
-    return faults
+    return await loadDefinitions(clusters)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     console.error(error.message)
@@ -67,54 +108,43 @@ async function dealAll(): Promise<DealtFaults> {
   }
 }
 
-let child: ChildProcess | undefined
-/** What ended the whole before its time; the part that runs then cleans up behind itself. */
-let stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    stoppedBy ??= signal
-    child?.kill(signal)
-  })
-}
-
-async function runChild(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
-  const [program = '', ...rest] = argv
-  child = spawn(join(root, 'node_modules', '.bin', program), rest, {
+/** A program of ours from node_modules; returns its exit code. */
+async function runProgram(
+  [program = '', ...rest]: readonly string[],
+  label: string,
+  env: Part['env'] = {},
+): Promise<number> {
+  let group: number | undefined
+  const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+  const { exitCode } = await run([join(root, 'node_modules', '.bin', program), ...rest], {
     cwd: root,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...(colour ? { FORCE_COLOR: '1' } : {}), ...env },
+    allowFailure: true,
+    onSpawn: (pid) => running.add((group = pid)),
+    onLine: (line, stream) => process[stream].write(`${label} │ ${line}\n`),
   })
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code ?? 1
+  if (group !== undefined) running.delete(group)
+  return exitCode ?? 1
 }
 
-for (const argv of options.detection ? [] : staticChecks) {
-  if (stoppedBy !== undefined) break
-  const code = await runChild(argv)
+async function runStatic(argv: readonly string[]): Promise<void> {
+  if (stoppedBy !== undefined) return
+  const [label = ''] = argv
+  const code = await runProgram(argv, label)
   console.error(`${code === 0 ? '✓' : '✗'} ${argv.join(' ')}`)
   add({ passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 })
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-test-'))
-try {
-  for (const each of runs) if (stoppedBy === undefined) add(await runProject(each))
-} finally {
-  await rm(folder, { recursive: true, force: true })
-}
-
-async function runProject({ project, cluster }: (typeof runs)[number]): Promise<Counts> {
-  const file = join(folder, `${project}-${cluster ?? ''}.json`)
+async function runPart({ project, label, env }: Part): Promise<void> {
+  if (stoppedBy !== undefined) return
+  const file = join(folder, `${randomUUID()}.json`)
   const argv = ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json']
-  const env = {
-    ...(cluster === undefined ? {} : { CNI: cluster }),
-    ...(cluster === undefined || dealt === undefined ? {} : { FAULTS: dealt.byCluster.get(cluster) }),
-  }
-  const code = await runChild([...argv, `--outputFile.json=${file}`], env)
+  const code = await runProgram([...argv, `--outputFile.json=${file}`], label, env)
   const counts = await countsIn(file)
   // A project that dies before its first test, or fails outside one, has no failed test to show for it. Where all are
   // skipped each has said why, and the closing line counts them.
   const unseen = counts.failed === 0 && (code !== 0 || counts.passed + counts.skipped === 0)
-  return unseen ? { ...counts, failed: 1 } : counts
+  add(unseen ? { ...counts, failed: 1 } : counts)
 }
 
 async function countsIn(file: string): Promise<Counts> {
@@ -127,9 +157,8 @@ async function countsIn(file: string): Promise<Counts> {
   }
 }
 
-const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
-if (stoppedBy !== undefined) console.error(`stopped by ${stoppedBy}; what follows is not the whole`)
-console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
-const { sigint, sigterm, failed, passed } = exitCodes
-const ended = total.failed > 0 ? failed : passed
-process.exitCode = stoppedBy === undefined ? ended : stoppedBy === 'SIGINT' ? sigint : sigterm
+function add(counts: Counts): void {
+  total.passed += counts.passed
+  total.failed += counts.failed
+  total.skipped += counts.skipped
+}

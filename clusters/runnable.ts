@@ -1,4 +1,5 @@
 import type { ClusterDefinition } from './definition-schema.ts'
+import type { ClusterSize } from './host/capacity.ts'
 import type { KernelFeature, Presence } from './host/kernel.ts'
 import { readKernelFeatures } from './host/kernel.ts'
 import { cniTraits } from './supported.ts'
@@ -25,6 +26,11 @@ export function kernelNeeds({ cni, network }: Pick<ClusterDefinition, 'cni' | 'n
     ...(kubeProxy === 'iptables' ? (['statistic'] as const) : []),
     ...(ipFamily === 'ipv4' ? [] : (['ipv6'] as const)),
   ]
+}
+
+/** What a cluster of this definition takes of a machine. */
+export function sizeOf({ nodes, cni }: Pick<ClusterDefinition, 'nodes' | 'cni'>): ClusterSize {
+  return { ...nodes, cniMiB: cniTraits[cni.name]?.memoryPerNodeMiB ?? 0 }
 }
 
 /** Features of the kernel that the nodes will run on; undefined where Docker, and with it that kernel, is elsewhere. */
