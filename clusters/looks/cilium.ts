@@ -26,6 +26,13 @@ const askAgent = (path: string): readonly string[] =>
 
 const inAgent = (...argv: string[]): readonly string[] => inContainer(container, argv)
 
+/** Prints the file that the agent runs from: an upgrade in place changes it. Asking the program for its version takes a second. */
+const showProgram: readonly string[] = [
+  'bash',
+  '-c',
+  'pid=$(pgrep -o -x cilium-agent) && readlink "/proc/$pid/exe"',
+]
+
 /** The agent's status, as far as it is read here. */
 const statusSchema = z.object({
   /** "1.19.4 (v1.19.4-95e477fd)" */
@@ -125,7 +132,7 @@ async function traces({ runOnNode, kube }: LookContext, pod: TracedPod): Promise
   ]
 }
 
-const nodesSchema = z.object({ nodes: z.array(z.object({ name: z.string() })).default([]) })
+const nodesSchema = z.object({ 'nodes-added': z.array(z.object({ name: z.string() })) })
 
 /** Range -> ["identity=2 encryptkey=0 tunnelendpoint=172.18.0.3 flags=<none>"] */
 const ipcacheSchema = z.record(z.string(), z.array(z.string()))
@@ -147,7 +154,7 @@ function shownBy(
     // "kind-worker", or "<cluster>/kind-worker".
     known: nodesSchema
       .parse(JSON.parse(outputOf(said.nodes)))
-      .nodes.map(({ name }) => name.slice(name.lastIndexOf('/') + 1)),
+      ['nodes-added'].map(({ name }) => name.slice(name.lastIndexOf('/') + 1)),
     routes: routesIn(outputOf(said.routes)),
     links: linksIn(said.links),
     ipcache: ipcacheSchema.parse(JSON.parse(outputOf(said.ipcache))),
@@ -199,11 +206,12 @@ function withProblems(endpoint: Endpoint, local: readonly string[], held: readon
   return { pod, addresses, ...(problems.length === 0 ? {} : { problem: problems.join(', ') }) }
 }
 
-/** What runs, and what is there to run, where that is something else. */
-function version(running: string, program: string): string {
-  const there = /\d+\.\d+\.\d+/.exec(program)?.[0]
-  const runs = /\d+\.\d+\.\d+/.exec(running)?.[0] ?? running
-  return there === runs ? `v${runs}` : `v${runs}, but its program there is ${there ?? program.trim()}`
+/** The version that the agent says it has, and which file it runs from, when that is no longer its program. */
+function version(says: string, file: string): string {
+  const runs = /\d+\.\d+\.\d+/.exec(says)?.[0] ?? says
+  return file.endsWith('/cilium-agent')
+    ? `v${runs}`
+    : `v${runs}, but its program was replaced: it runs from ${file}`
 }
 
 /** How packets are wrapped, by what the agent says; without its interface nothing is. */
@@ -221,7 +229,7 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
       status: askAgent('healthz'),
       endpoints: askAgent('endpoint'),
       nodes: askAgent('cluster/nodes'),
-      program: inAgent('cilium-agent', '--version'),
+      program: showProgram,
       ipcache: inAgent('cilium-dbg', 'bpf', 'ipcache', 'list', '--output', 'json'),
       local: showLocal,
       links: showLinks,
@@ -232,7 +240,7 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
   const status = attempt(() => statusIn(said.status))
   return {
     health: 'value' in status ? { value: healthOf(status.value) } : unwell(said.status, status),
-    version: attempt(() => version(statusIn(said.status).cilium.msg, outputOf(said.program))),
+    version: attempt(() => version(statusIn(said.status).cilium.msg, outputOf(said.program).trim())),
     encapsulation: attempt(() => encapsulation(statusIn(said.status), linksIn(said.links))),
     servesServices: attempt(() =>
       statusIn(said.status)['kube-proxy-replacement'].mode === 'True' ? 'Cilium serves Services' : undefined,

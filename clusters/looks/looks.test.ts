@@ -344,8 +344,8 @@ describe('Cilium', () => {
   const healthy: Printed = {
     '/v1/healthz': status,
     '/v1/endpoint': [endpoint],
-    '/v1/cluster/nodes': { nodes: nodes.map(({ name }) => ({ name: `default/${name}` })) },
-    'cilium-agent --version': 'Cilium 1.19.4 95e477fd 2026-01-01 go version',
+    '/v1/cluster/nodes': { 'nodes-added': nodes.map(({ name }) => ({ name: `default/${name}` })) },
+    'pgrep -o -x cilium-agent': '/usr/bin/cilium-agent\n',
     'ipcache list': { '10.244.0.0/24': entry('172.18.0.2'), '10.244.2.0/24': entry('172.18.0.4') },
     'bpf endpoint list': { '10.244.1.5:0': ['id=12'] },
     'ip -json -details link': [vxlan('cilium_vxlan')],
@@ -385,7 +385,7 @@ describe('Cilium', () => {
         'ipcache list': { '10.244.0.0/24': entry('172.18.0.2'), '10.244.2.0/24': entry('172.18.0.2') },
       }),
     ).toEqual(['worker2: the ipcache leads 10.244.2.0/24 of worker2 to 172.18.0.2, not to 172.18.0.4'])
-    expect(await seen({ '/v1/cluster/nodes': { nodes: [{ name: 'control-plane' }] } })).toEqual([
+    expect(await seen({ '/v1/cluster/nodes': { 'nodes-added': [{ name: 'control-plane' }] } })).toEqual([
       "worker2: worker2 is not on the agent's list of nodes",
     ])
     expect(await seen({ 'ip -json route': [] })).toHaveLength(2)
@@ -400,9 +400,9 @@ describe('Cilium', () => {
     expect(await ownPart(cilium, 'health', { ...healthy, '/v1/healthz': 'no JSON' }, objects)).toHaveProperty(
       'unread',
     )
-    const other = { ...healthy, 'cilium-agent --version': 'v0.0.0' }
+    const other = { ...healthy, 'pgrep -o -x cilium-agent': '/usr/bin/cilium-agent.old' }
     expect(await ownPart(cilium, 'version', other, objects)).toEqual({
-      value: 'v1.19.4, but its program there is 0.0.0',
+      value: 'v1.19.4, but its program was replaced: it runs from /usr/bin/cilium-agent.old',
     })
     const down = { ...healthy, 'ip -json -details link': [vxlan('cilium_vxlan', [])] }
     expect(await ownPart(cilium, 'encapsulation', down, objects)).toEqual({

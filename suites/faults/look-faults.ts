@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { inContainer, runInContainer } from '../../helpers/nodes.ts'
+import { runInContainer } from '../../helpers/nodes.ts'
 import type { Fault, FaultContext, Ground } from './fault.ts'
 import { packetFilterFault } from './packet-filter.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
@@ -132,9 +132,7 @@ interface Entry {
   give: readonly string[]
 }
 
-const localSchema = z.record(z.string(), z.array(z.string()))
-
-/** What each CNI keeps of a pod of its node and can be put back, given its address. */
+/** What a CNI keeps of a pod of its node, given its address. What is taken from Cilium, it puts back a minute later. */
 const entries: Readonly<Record<string, (ip: string, context: FaultContext) => Promise<Entry>>> = {
   async flannel(ip) {
     const file = `/var/lib/cni/networks/cbr0/${ip}`
@@ -144,27 +142,15 @@ const entries: Readonly<Record<string, (ip: string, context: FaultContext) => Pr
     const route = (await runOnNode(node, ['ip', 'route', 'show', 'exact', ip])).trim().split(/\s+/)
     return { take: ['ip', 'route', 'del', ...route], give: ['ip', 'route', 'replace', ...route] }
   },
-  async cilium(ip, { runOnNode, workers: [, node] }) {
-    const inAgent = (...argv: string[]) => inContainer('cilium-agent', ['cilium-dbg', ...argv])
-    const text = await runOnNode(node, inAgent('bpf', 'endpoint', 'list', '--output', 'json'))
-    const known = localSchema.parse(JSON.parse(text))[`${ip}:0`]?.join(' ') ?? ''
-    const id = /id=(\d+)/.exec(known)?.[1]
-    if (id === undefined) throw new Error(`${ip} is not in the eBPF map of endpoints: ${text}`)
-    return {
-      take: inAgent('bpf', 'endpoint', 'delete', ip),
-      give: inAgent('endpoint', 'regenerate', id),
-    }
-  },
 }
 
 function entryForgotten(): Fault {
   let entry: Entry | undefined
   return {
     id: 'pod-entry-forgotten',
-    breaks:
-      "What the network keeps of one pod is gone on its node: Flannel's address file, Calico's route, Cilium's eBPF entry.",
+    breaks: "What the network keeps of one pod is gone on its node: Flannel's address file, Calico's route.",
     needs: { cnis: Object.keys(entries) },
-    // Flannel's file matters when the next address is given; without the others' entries no answer reaches the pod.
+    // Flannel's file matters when the next address is given; without Calico's route no answer reaches the pod.
     red: ({ cni = '' }) => [
       'cni/endpoints/listed',
       ...(cni === 'flannel' ? [] : ['service/name/other-namespace']),
