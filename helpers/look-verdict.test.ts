@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Facts } from './agent/protocol.ts'
-import type { LookProbe, Observation } from './check.ts'
+import { checks } from '../suites/catalogue.ts'
+import { defineCheck, isLooking, type LookProbe, type Observation } from './check.ts'
 import { observeLooks } from './look-verdict.ts'
 import type { Link } from './node-facts.ts'
 import { fromItsNode } from './node-inspect.ts'
 import { gapsIn, type Look, type Looks } from './node-looks.ts'
+import { missingFeatures, outcomeOf, withAccess } from './outcome.ts'
+import { makePlan } from './plan.ts'
 import { healthyWorld } from './world.testdata.ts'
 
 const world = healthyWorld()
@@ -171,6 +174,34 @@ describe('what nodes show', () => {
     expect(having(2, 2)).toEqual([])
     expect(having(1, 2)).toEqual(['wrong-answer: it wants 2 pods and has 1 ready'])
     expect(having(0, 0)).toHaveLength(1)
+  })
+})
+
+describe('checks that look', () => {
+  const declares = { features: [], expect: [], matches: (a: string, b: string) => a === b }
+
+  test('without access to the nodes each is unsupported and says so, with it each is asked something', () => {
+    const looking = checks.filter(isLooking)
+    expect(looking).not.toHaveLength(0)
+    for (const check of looking) {
+      expect(outcomeOf(check, [], 0, declares)).toMatchObject({
+        outcome: 'unsupported',
+        reason: "it looks at the network from the cluster's nodes, to which this run has no access",
+      })
+      expect(missingFeatures(check, withAccess(declares, true))).toEqual([])
+      const inPods = makePlan([check], world).probes.length
+      const onNodes = check.probes.flatMap((probe) =>
+        'look' in probe ? observeLooks(probe, healthyLooks(), world) : [],
+      )
+      expect(inPods + onNodes.length).toBeGreaterThan(0)
+    }
+  })
+
+  test('what is seen from a node needs access to it', () => {
+    const about = { id: 'a/b', level: 'extended', requirement: 'It MUST.', pods: {} } as const
+    const define = () =>
+      defineCheck({ ...about, covers: ['C'], probes: [{ on: 'every-node', look: 'cni-agent' }] })
+    expect(define).toThrow(/needs node-access/)
   })
 })
 
