@@ -150,11 +150,10 @@ function shownBy(
   said: Record<'nodes' | 'routes' | 'links' | 'ipcache', Said>,
   ranges: Shown['ranges'],
 ): Shown {
+  const { 'nodes-added': nodes } = nodesSchema.parse(JSON.parse(outputOf(said.nodes)))
   return {
     // "kind-worker", or "<cluster>/kind-worker".
-    known: nodesSchema
-      .parse(JSON.parse(outputOf(said.nodes)))
-      ['nodes-added'].map(({ name }) => name.slice(name.lastIndexOf('/') + 1)),
+    known: nodes.map(({ name }) => name.slice(name.lastIndexOf('/') + 1)),
     routes: routesIn(outputOf(said.routes)),
     links: linksIn(said.links),
     ipcache: ipcacheSchema.parse(JSON.parse(outputOf(said.ipcache))),
