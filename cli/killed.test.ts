@@ -1,46 +1,28 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isRunning } from '../clusters/identity.ts'
 import { readRun } from '../reports/model.ts'
+import { slowDocker } from './testing/slow-docker.ts'
 
-/**
- * The real commands, ended from outside while they wait for Docker: a stand-in for its client that takes its time
- * to say that a daemon answers, so that there is something to end.
- */
+/** The real commands, ended from outside while they wait for Docker. */
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 const matrixStandIn = fileURLToPath(new URL('testing/matrix.ts', import.meta.url))
 
-const docker = `#!/bin/sh
-sleep \${DOCKER_TAKES:-0}
-echo '{"ServerVersion":"28.0.0","CgroupVersion":"2","DefaultRuntime":"runc","NCPU":4,"MemTotal":16000000000}'
-`
-
 let folder = ''
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cnic-killed-'))
-  await mkdir(join(folder, 'bin'))
-  await writeFile(join(folder, 'bin', 'docker'), docker)
-  await chmod(join(folder, 'bin', 'docker'), 0o755)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-function start(dockerTakesSeconds: number, ...argv: string[]): ChildProcess {
-  const env = {
-    ...process.env,
-    DOCKER_TAKES: String(dockerTakesSeconds),
-    PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH']}`,
-    XDG_STATE_HOME: join(folder, 'state'),
-    XDG_CACHE_HOME: join(folder, 'cache'),
-    // Not this machine's: what its disk and its kernel have is nobody's business here.
-    DOCKER_HOST: 'tcp://127.0.0.1:1',
-  }
+async function start(dockerTakesSeconds: number, ...argv: string[]): Promise<ChildProcess> {
+  const env = { ...process.env, ...(await slowDocker(folder, dockerTakesSeconds)) }
   return spawn(process.execPath, argv, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
@@ -55,7 +37,7 @@ const images = ['--no-install', '--images=archive:nowhere']
 
 test('a matrix that is killed leaves no leg: each writes its report and ends', async () => {
   const leg = ['test', 'flannel', '--report-dir=leg', ...images]
-  const matrix = start(1, matrixStandIn, join(folder, 'leg'), ...leg)
+  const matrix = await start(1, matrixStandIn, join(folder, 'leg'), ...leg)
   const [said] = (await once(matrix.stdout ?? process.stdin, 'data')) as [Buffer]
   const pid = Number(said.toString())
   await begun('leg', 'host')
@@ -71,7 +53,7 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('a matrix that is ended by %s has a report of every leg', async (signal, code) => {
-  const matrix = start(1, main, 'matrix', 'flannel', 'calico', `--report-dir=${signal}`, ...images)
+  const matrix = await start(1, main, 'matrix', 'flannel', 'calico', `--report-dir=${signal}`, ...images)
   await begun(signal, 'host')
   matrix.kill(signal)
   expect(await once(matrix, 'exit')).toEqual([code, null])
@@ -92,7 +74,7 @@ test.each(['test', 'matrix'])('%s says what it removed of dead runs', async (com
     `${JSON.stringify({ type: 'owner', owner, purpose: 'a test', openedAt: '', docker: {} })}\n`,
   )
   const argv = ['flannel', `--report-dir=swept-${command}`, '--no-install', '--images=archive:nowhere']
-  const child = start(0, main, command, ...argv)
+  const child = await start(0, main, command, ...argv)
   const [stderr] = await Promise.all([text(child.stderr ?? process.stdin), once(child, 'exit')])
   expect(stderr).toContain('removed what dead runs left: cnic-dead-1a2b\n')
 })
