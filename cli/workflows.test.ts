@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, test } from 'vitest'
+import { ZodError } from 'zod'
 import { knownClusters } from '../clusters/definition.ts'
 import { readRun, type Run } from '../reports/model.ts'
 import { crossNodeDown, outcomesOf, runWith } from '../reports/run.testdata.ts'
@@ -62,8 +63,10 @@ test.each<[string, string, string, string]>([
 })
 
 test('the schema would find it: a step without its shell, an option that there is not', () => {
-  expect(() => parseAction(actionText.replace("default: 'true'", 'default: true'))).toThrow()
-  expect(() => parseAction(actionText.replace('      if: always()', '      when: always()'))).toThrow()
+  expect(() => parseAction(actionText.replace("default: 'true'", 'default: true'))).toThrow(ZodError)
+  expect(() => parseAction(actionText.replace('      if: always()', '      when: always()'))).toThrow(
+    ZodError,
+  )
 })
 
 let folder = ''

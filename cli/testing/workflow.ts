@@ -58,7 +58,7 @@ export const parseWorkflow = (text: string): Workflow => workflowSchema.parse(lo
 export type Values = Readonly<Record<string, string>>
 
 /** A text with its expressions replaced, as long as they only name something. */
-export function resolved(text: string, values: Values): string {
+function resolved(text: string, values: Values): string {
   return text.replaceAll(/\$\{\{ *(.*?) *\}\}/g, (_, name: string) => {
     const value = values[name]
     if (value === undefined) throw new Error(`nobody knows ${name}`)
