@@ -134,6 +134,13 @@ function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: reado
   }
 }
 
-function plannedCheck({ id, level, covers, requirement, rung }: Check): PlannedCheck {
-  return { check: id, level, covers, requirement, ...(rung === undefined ? {} : { rung }) }
+function plannedCheck({ id, level, covers, requirement, rung, features }: Check): PlannedCheck {
+  return {
+    check: id,
+    level,
+    covers,
+    requirement,
+    ...(rung === undefined ? {} : { rung }),
+    ...(features.length === 0 ? {} : { features }),
+  }
 }
