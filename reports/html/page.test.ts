@@ -112,7 +112,7 @@ test('a leg that never came up says why, and none of its cells is green', () => 
 test('Weave is declared only, and a CNI that did not run is not measured', () => {
   const page = renderHtml(runWith(outcomesOf()))
   const row = page.match(/<th scope="row">Weave Net.*/)?.[0]
-  expect(row).toContain('archived upstream since 2024; declared only')
+  expect(row).toContain('archived upstream since June 2024; declared only')
   expect(row).toMatch(/<td colspan="4"><span class="dim">not measured<\/span><\/td><\/tr>$/)
 })
 
