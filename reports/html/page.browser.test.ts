@@ -4,15 +4,17 @@ import type { AddressInfo } from 'node:net'
 import axe from 'axe-core'
 import * as fc from 'fast-check'
 import type { Page } from 'playwright-core'
-import { expect } from 'vitest'
+import { expect, test as base } from 'vitest'
 import { hostileRun } from '../hostile.testdata.ts'
 import type { Run } from '../model.ts'
 import { deadRun, outcomesOf, runWith } from '../run.testdata.ts'
 import { betweenNodes, largeRun, pullFailure, runOf, threeLegs } from './page.testdata.ts'
 import { renderHtml } from './page.ts'
-import { test } from './testing/browser-test.ts'
+import { fixtures, type Fixtures } from './testing/browser.ts'
 
 /** The page in a real browser: whom it keeps out, what it asks for, how its filter works. */
+
+const test = base.extend<Fixtures>(fixtures)
 
 const red = (): Run =>
   runOf(

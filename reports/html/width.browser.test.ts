@@ -1,13 +1,15 @@
-import { expect } from 'vitest'
+import { expect, test as base } from 'vitest'
 import type { Outcome } from '../../helpers/check.ts'
 import { checks } from '../../suites/catalogue.ts'
 import type { Run } from '../model.ts'
 import { outcomesOf } from '../run.testdata.ts'
 import { largeRun, runOf, threeLegs } from './page.testdata.ts'
 import { renderHtml } from './page.ts'
-import { test } from './testing/browser-test.ts'
+import { fixtures, type Fixtures } from './testing/browser.ts'
 
 /** How wide the page is in windows of different widths. */
+
+const test = base.extend<Fixtures>(fixtures)
 
 /** The widest that legs get: the real checks, the longest names, every outcome, each slow and sent again. */
 function widest(legs: number): Run {

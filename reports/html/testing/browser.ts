@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
-import { afterAll, beforeAll, test as base } from 'vitest'
+import { afterAll, beforeAll, type TestContext } from 'vitest'
 import { budgets } from '../../../helpers/budgets.ts'
 import { createProgress } from '../../../helpers/progress.ts'
 import { chromiumFlags, ensureChromium, type FoundChromium } from './chromium.ts'
-
-/** The page in a real browser. Without one every test is skipped and says why. */
 
 let found: FoundChromium = { missing: 'nobody has looked' }
 let browser: Browser | undefined
@@ -34,14 +32,15 @@ interface Opened {
   complaints: string[]
 }
 
-interface Fixtures {
+/** What a test of the page gets. */
+export interface Fixtures {
   /** Opens HTML from disk, as a user does who has downloaded it. */
   open: (html: string, options?: BrowserContextOptions) => Promise<Opened>
 }
 
-/** A test with a browser. */
-export const test = base.extend<Fixtures>({
-  open: async ({ skip }, use) => {
+/** The page in a real browser, for `test.extend`. Without one every test is skipped and says why. */
+export const fixtures = {
+  open: async ({ skip }: TestContext, use: (open: Fixtures['open']) => Promise<void>): Promise<void> => {
     if ('missing' in found) skip(found.missing)
     const opened: Page[] = []
     await use(async (html, options = {}) => {
@@ -63,4 +62,4 @@ export const test = base.extend<Fixtures>({
     })
     for (const page of opened) await page.context().close()
   },
-})
+}
