@@ -156,7 +156,7 @@ test.each([
   const report = join(folder, signal)
   let shell: Parameters<NonNullable<Parameters<typeof runStep>[2]['onStart']>>[0] | undefined
   const ended = runAction(
-    { cluster: 'flannel', 'report-dir': report },
+    { cluster: 'flannel', 'report-dir': report, images: 'archive:nowhere' },
     { env: await slowDocker(folder, 1), onStart: (started) => (shell = started) },
   )
   await expect
