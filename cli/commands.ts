@@ -4,6 +4,7 @@ import { defineCommand } from './command.ts'
 import type { AddCommand } from './command.ts'
 import type { GateFlags } from './gate.ts'
 import type { MatrixFlags } from './matrix-options.ts'
+import type { ReportFlags } from './report.ts'
 import type { TestFlags } from './test-options.ts'
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
@@ -147,33 +148,41 @@ const images = defineCommand<Pick<TestFlags, 'images' | 'registryMirror'>>({
   },
 })
 
-const report = defineCommand<{ format?: string; reportDir?: string }>({
+const report = defineCommand<ReportFlags>({
   usage: 'report <run> [runs...]',
   summary: 'Render an old run again from its run.json, or merge several: `report merge`.',
   examples: [
     ['cni-conformance report reports/runs/latest', 'as it was on the terminal'],
     ['cni-conformance report run.json --format markdown', 'for the summary of a CI job'],
     ['cni-conformance report run.json --format html >report.html', 'the page, one file that loads nothing'],
+    ['cni-conformance report run.json --exit-code', 'and end as that run did'],
     ['cni-conformance report merge a/run.json b/run.json --report-dir all', 'one report of several machines'],
+    [
+      'cni-conformance report merge a b --expect calico',
+      'with a leg that did not run, where calico left no report',
+    ],
   ],
   operands: 1_000,
   flags: (command) => {
     command
       .option('--format <format>', 'text, json, junit, markdown or html (default: what --output says)')
       .option('--report-dir <dir>', 'write every format into this folder')
+      .option('--exit-code', 'end with the exit code of the run, not with that of its rendering')
+      .option('--expect <cluster>', 'of merge: a leg that must be there; may be given again', collect)
   },
   async work({ operands: [run = '', ...runs], flags, globals, problems }) {
     const known = ['text', 'json', 'junit', 'markdown', 'html'] as const
     const format = problems.oneOf('--format', flags.format, known) ?? globals.output
     if (run === 'merge') {
       const { mergeCommand } = await import('./merge.ts')
-      return mergeCommand(runs, { format, reportDir: flags.reportDir }, problems)
+      return mergeCommand(runs, { ...flags, format }, problems)
     }
+    if (flags.expect !== undefined) problems.add('--expect: only `report merge` expects legs')
     for (const extra of runs)
       problems.add(`unexpected argument ${shown(extra)}; \`report merge\` takes several`)
     problems.throwIfAny()
     const { reportCommand } = await import('./report.ts')
-    return reportCommand({ ...globals, run, format, reportDir: flags.reportDir })
+    return reportCommand(run, { ...flags, format })
   },
 })
 

@@ -165,6 +165,41 @@ test('report merge: conflicts and broken files are refused together, and nothing
   expect(await readdir(folder)).not.toContain('all')
 })
 
+test('report merge: a leg that is expected and not there did not run, and the exit code can say so', async () => {
+  const folder = await folderOfRuns()
+  const merge = (...argv: string[]): ReturnType<typeof cli> => cli(folder, 'report', 'merge', ...argv)
+  const all = ['--expect', 'flannel', '--expect', 'calico']
+  const there = await merge('old', 'calico', ...all, '--exit-code')
+  expect([there.code, there.stderr]).toEqual([0, []])
+  const missing = await merge('old', ...all, '--report-dir', 'all', '--exit-code')
+  expect([missing.code, missing.stderr]).toEqual([3, []])
+  const run = JSON.parse(await readFile(join(folder, 'all', 'run.json'), 'utf8')) as Run
+  const asked = run.legs.map(({ outcomes }) => outcomes.map(({ check }) => check).toSorted())
+  expect(asked[1]).toEqual(asked[0]?.filter((check) => asked[1]?.includes(check)))
+  expect(run.legs[1]?.setupFailure?.what).toBe('no report of calico is among those that were merged')
+  // It is a run like any other, which a gate does not open on.
+  expect((await cli(folder, 'gate', 'new', 'all', '--any-order')).code).toBe(3)
+  // Red is red, whatever else is missing; and without --exit-code merging has worked.
+  expect((await merge('new', ...all, '--exit-code')).code).toBe(1)
+  expect((await merge('new', ...all)).code).toBe(0)
+  // No report at all.
+  const nothing = await merge(...all, '--exit-code')
+  expect(nothing.code).toBe(3)
+  expect(nothing.stdout.match(/no report of/g)?.length).toBeGreaterThanOrEqual(2)
+  expect((await merge('old', '--expect', 'calcio')).stderr).toEqual([
+    'unknown cluster "calcio"; did you mean "calico"? A file needs its path, such as ./mine.yaml',
+  ])
+})
+
+test('report: the exit code of the run, where it is asked for', async () => {
+  const folder = await folderOfRuns()
+  expect((await cli(folder, 'report', 'new', '--exit-code')).code).toBe(1)
+  expect((await cli(folder, 'report', 'old', '--exit-code')).code).toBe(0)
+  expect((await cli(folder, 'report', 'old', '--expect', 'flannel')).stderr).toEqual([
+    '--expect: only `report merge` expects legs',
+  ])
+})
+
 test('matrix without Docker: every leg says why, the report is there, exit 3', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cnic-matrix-'))
   const yaml = await readFile(new URL('../clusters/flannel.yaml', import.meta.url), 'utf8')

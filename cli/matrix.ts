@@ -7,7 +7,6 @@ import { MemoryMeter } from '../clusters/host/memory-meter.ts'
 import { preflight } from '../clusters/host/preflight.ts'
 import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { sizeOf } from '../clusters/runnable.ts'
-import { sweep } from '../clusters/sweep.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import type { Progress } from '../helpers/progress.ts'
 import type { Journal } from '../reports/journal.ts'
@@ -18,6 +17,7 @@ import { verdictOf } from '../reports/verdict.ts'
 import { writeReports } from '../reports/write.ts'
 import { LegFollower } from './leg-follower.ts'
 import { forgetReports, runLegProcess, type RunningLeg } from './leg-process.ts'
+import { sweepLeftovers } from './leftovers.ts'
 import type { MatrixOptions } from './options.ts'
 import { reportedRun, type RunContext } from './reported-run.ts'
 import { shownFolder } from './run-folder.ts'
@@ -57,7 +57,7 @@ class MatrixRun {
       // Also of legs that will not come to their start.
       for (const { definition } of this.#options.clusters)
         await forgetReports(join(this.#folder, definition.name))
-      await this.#progress.step('sweep what dead runs left', () => sweep())
+      await sweepLeftovers(this.#progress)
       const shim = await this.#trying(this.#options.clusters, 'host', () => this.#prepareHost())
       if (shim !== undefined) await this.#runLegs(await this.#prepareImages(shim.path))
     } finally {

@@ -54,10 +54,15 @@ export interface ImagesSaveOptions extends GlobalOptions {
   images: ImageProviderChoice
 }
 
-export interface ReportOptions extends GlobalOptions {
-  /** A run.json, or the folder that it lies in. */
-  run: string
+export interface ReportOptions {
   format: 'text' | 'json' | 'junit' | 'markdown' | 'html'
   /** Write all formats there instead of printing one. */
-  reportDir: string | undefined
+  reportDir?: string
+  /** End with the exit code of the run. */
+  exitCode?: true
+}
+
+export interface MergeOptions extends ReportOptions {
+  /** Clusters, as `test` takes them, whose legs must be there. */
+  expect?: readonly string[]
 }

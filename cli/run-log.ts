@@ -6,7 +6,9 @@ import { readHostFacts } from '../clusters/host/facts.ts'
 import type { Check, Outcome } from '../helpers/check.ts'
 import { SetupError, messageOf } from '../helpers/errors.ts'
 import type { Progress, Step } from '../helpers/progress.ts'
+import type { NewEvent } from '../reports/events.ts'
 import { openJournal, type Journal } from '../reports/journal.ts'
+import { schemaVersion } from '../reports/model.ts'
 import type {
   Cluster,
   Identity,
@@ -40,25 +42,36 @@ export interface LegLog {
 }
 
 /** Opens the journal of a run; everything that is meant to happen is in its first line. */
-export async function openRunJournal(runId: string, folder: string, options: TestOptions): Promise<Journal> {
+export async function openRunJournal(runId: string, folder: string, options: RunPlan): Promise<Journal> {
   const journal = openJournal(join(folder, 'events.jsonl'))
-  journal.emit({
+  journal.emit(await runStarted(runId, options))
+  return journal
+}
+
+/** What is meant to happen in a run. */
+export type RunPlan = Pick<TestOptions, 'clusters' | 'checks' | 'filter'>
+
+/** The first event of a run. */
+export async function runStarted(
+  runId: string,
+  { clusters, checks, filter }: RunPlan,
+): Promise<Extract<NewEvent, { type: 'run-started' }>> {
+  return {
     type: 'run-started',
-    schemaVersion: 1,
+    schemaVersion,
     tool: readTool(),
     run: {
       id: runId,
       startedAt: new Date().toISOString(),
-      partial: options.filter !== undefined,
-      ...(options.filter === undefined ? {} : { filter: options.filter }),
+      partial: filter !== undefined,
+      ...(filter === undefined ? {} : { filter }),
     },
     machine: await readMachine(),
-    legs: options.clusters.map((cluster) => ({
-      cluster: clusterOf(cluster, options.checks),
-      planned: options.checks.map(plannedCheck),
+    legs: clusters.map((cluster) => ({
+      cluster: clusterOf(cluster, checks),
+      planned: checks.map(plannedCheck),
     })),
-  })
-  return journal
+  }
 }
 
 /** The log of one leg. Phases may run side by side; the failed one that ended first is the cause. */
@@ -121,6 +134,13 @@ function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: reado
   }
 }
 
-function plannedCheck({ id, level, covers, requirement, rung }: Check): PlannedCheck {
-  return { check: id, level, covers, requirement, ...(rung === undefined ? {} : { rung }) }
+function plannedCheck({ id, level, covers, requirement, rung, features }: Check): PlannedCheck {
+  return {
+    check: id,
+    level,
+    covers,
+    requirement,
+    ...(rung === undefined ? {} : { rung }),
+    ...(features.length === 0 ? {} : { features }),
+  }
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { LoadedDefinition } from '../clusters/definition.ts'
-import { sweep } from '../clusters/sweep.ts'
 import { exitCodes, messageOf } from '../helpers/errors.ts'
 import type { Progress } from '../helpers/progress.ts'
 import type { Journal } from '../reports/journal.ts'
@@ -9,6 +8,7 @@ import type { Abort, Run } from '../reports/model.ts'
 import { renderRun } from '../reports/terminal.ts'
 import { writeReports } from '../reports/write.ts'
 import { runLeg, type TakeDown } from './leg.ts'
+import { sweepLeftovers } from './leftovers.ts'
 import type { TestOptions } from './options.ts'
 import { reportedRun, type RunContext } from './reported-run.ts'
 import { legLog, readMachine } from './run-log.ts'
@@ -41,7 +41,7 @@ class TestRun {
     const timer = this.#limitTime()
     const unlisten = this.#listenForSignals()
     try {
-      await this.#sweepLeftovers()
+      await sweepLeftovers(this.#progress)
       for (const cluster of this.#options.clusters) {
         if (!this.#abort.signal.aborted) await this.#runLeg(cluster)
       }
@@ -106,12 +106,6 @@ class TestRun {
         `cluster ${lent.cluster} is not deleted yet, \`cni-conformance clean\` tries again:\n${messageOf(error)}`,
       )
     }
-  }
-
-  async #sweepLeftovers(): Promise<void> {
-    const { removed, left } = await this.#progress.step('sweep what dead runs left', () => sweep())
-    if (removed.length > 0) this.#progress.note(`removed what dead runs left: ${removed.join(', ')}`)
-    for (const { cluster, why } of left) this.#progress.note(`could not remove ${cluster}: ${why}`)
   }
 
   #report(): Run {

@@ -285,6 +285,8 @@ export const outcomeSchema = z.strictObject({
   covers: z.array(z.string()),
   requirement: z.string(),
   rung: z.enum(rungs).optional(),
+  /** What a cluster must declare for the check to be asked; absent where it is nothing, as for every core check. */
+  features: z.array(z.string()).optional(),
   outcome: outcomeKindSchema,
   /** Why it is not simply `passed`. */
   reason: z.string().optional(),

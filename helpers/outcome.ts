@@ -42,6 +42,7 @@ export function outcomeOf(
     covers: check.covers,
     requirement: check.requirement,
     ...(check.rung === undefined ? {} : { rung: check.rung }),
+    ...(check.features.length === 0 ? {} : { features: check.features }),
     durationMs: rounded(durationMs),
     observations: [...observations],
   }

@@ -1,14 +1,23 @@
+import { capped, table, type Block } from './capped.ts'
 import { wordsFor } from './gate-moves.ts'
-import type { Change, ComparedLeg, Effect, Gate } from './gate-model.ts'
+import { effects, type ComparedLeg, type Effect, type Gate } from './gate-model.ts'
 import { changeText, countsText, gateMeanings, latencyText, sideText } from './gate-text.ts'
-import { capped, inline, type Block } from './markdown.ts'
+import { inline } from './markdown.ts'
 import { clip } from './text.ts'
 
 const emoji: Readonly<Record<Effect, string>> = { red: '❌', open: '⚠️', loud: '🟡', quiet: '✅' }
 
-/** Markdown of a comparison, for the summary of a CI job; never above the limit of those. */
+/**
+ * Markdown of a comparison, for the summary of a CI job; never above the limit of those. What stops the gate comes
+ * first, on all legs.
+ */
 export function renderGateMarkdown(gate: Gate): string {
-  return capped([() => head(gate), ...gate.legs.flatMap(legBlocks)], '`gate -o json`')
+  const blocks = [
+    { what: 'verdict', make: () => head(gate) },
+    ...gate.legs.map((leg) => ({ what: 'leg', make: () => legHead(leg) })),
+    ...changeBlocks(gate.legs),
+  ]
+  return capped(blocks, '`gate -o json`')
 }
 
 function head(gate: Gate): string {
@@ -29,15 +38,6 @@ function head(gate: Gate): string {
   return `${lines.join('\n')}\n`
 }
 
-function legBlocks(leg: ComparedLeg): Block[] {
-  const told = leg.changes.filter(({ change, effect }) => change !== 'same' || effect !== 'quiet')
-  return [
-    () => legHead(leg),
-    ...(told.length === 0 ? [] : [() => '\n| check | | why |\n|---|---|---|\n']),
-    ...told.map((change) => () => row(change)),
-  ]
-}
-
 function legHead({ name, differences, open, ...leg }: ComparedLeg): string {
   const lines = [`\n### ${inline(name)}`, '', inline(countsText({ name, differences, open, ...leg }))]
   const facts = [
@@ -49,7 +49,16 @@ function legHead({ name, differences, open, ...leg }: ComparedLeg): string {
   return `${[...lines, ...(facts.length === 0 ? [] : ['', ...facts])].join('\n')}\n`
 }
 
-function row(change: Change): string {
-  const words = `${emoji[change.effect]} ${wordsFor(change.change, change.effect)}`
-  return `| ${[inline(change.check), words, inline(clip(changeText(change), 400))].join(' | ')} |\n`
+/** What changed, the worst first. */
+function changeBlocks(legs: readonly ComparedLeg[]): Block[] {
+  const many = legs.length > 1
+  const all = legs.flatMap(({ name, changes }) => changes.map((change) => ({ name, change })))
+  const told = all.filter(({ change: { change, effect } }) => change !== 'same' || effect !== 'quiet')
+  const rows = effects.flatMap((effect) => told.filter(({ change }) => change.effect === effect))
+  return table('change', ['check', ...(many ? ['leg'] : []), '', 'why'], rows, ({ name, change }) => [
+    inline(change.check),
+    ...(many ? [inline(name)] : []),
+    `${emoji[change.effect]} ${wordsFor(change.change, change.effect)}`,
+    inline(clip(changeText(change), 400)),
+  ])
 }

@@ -1,42 +1,27 @@
 import type { Outcome } from '../helpers/check.ts'
+import { capped, table, type Block } from './capped.ts'
 import { detailTextIn, latencyOf, marks, resentOf } from './detail.ts'
 import { ladderOf, rungNames } from './ladder.ts'
 import { matrixRows, type MatrixCell } from './matrix.ts'
 import type { Leg, Run } from './model.ts'
 import { identityText, originText, parallelText, phaseText, timeText } from './summary.ts'
-import { clip, count, duration, oneLine, plain } from './text.ts'
+import { clip, duration, oneLine, plain } from './text.ts'
 import { countsOf, exitCodeMeanings } from './verdict.ts'
 
-/** GitHub drops a step summary above 1024 KiB whole; the rest is for what else the step writes. */
-const limitBytes = 900 * 1024
-
-/** Markdown of a run, for the summary of a CI job. Never above 900 KiB: what does not fit is counted. */
-export function renderMarkdown(run: Run): string {
-  const overviews = run.legs.flatMap((leg) => [() => legHead(leg), ...tableBlocks(leg.outcomes)])
-  const details = run.legs.flatMap(detailBlocks)
-  const matrix = run.legs.length < 2 ? [] : [() => matrixBlock(run.legs)]
-  return capped([() => verdictBlock(run), ...matrix, ...overviews, ...details])
-}
-
-/** A piece of the text that is whole or not there; made when its turn comes. */
-export type Block = () => string
-
 /**
- * Blocks as long as they fit; the last line says how many do not.
- *
- * @param whole where all of them are
+ * Markdown of a run, for the summary of a CI job, never above {@link summaryLimitBytes}. What is wrong comes first, on
+ * all legs, so that of a run too large for one summary it is the rows of what passed that are counted instead of shown.
  */
-export function capped(blocks: readonly Block[], whole = 'run.json and junit.xml'): string {
-  let text = ''
-  let bytes = 0
-  for (const [index, make] of blocks.entries()) {
-    const block = make()
-    bytes += Buffer.byteLength(block)
-    if (bytes > limitBytes - 200)
-      return `${text}\n**${count(blocks.length - index, 'more part')} did not fit: see ${whole}.**\n`
-    text += block
-  }
-  return text
+export function renderMarkdown(run: Run): string {
+  const { legs } = run
+  return capped([
+    { what: 'verdict', make: () => verdictBlock(run) },
+    ...(legs.length < 2 ? [] : matrixBlocks(legs)),
+    ...legs.map((leg) => ({ what: 'leg', make: () => legHead(leg) })),
+    ...reasonBlocks(legs),
+    ...legs.flatMap(detailBlocks),
+    ...legs.flatMap((leg) => tableBlocks(leg, legs.length > 1)),
+  ])
 }
 
 function verdictBlock(run: Run): string {
@@ -55,14 +40,29 @@ function verdictBlock(run: Run): string {
 }
 
 /** Ways x legs, one symbol and how many passed in each cell. */
-function matrixBlock(legs: readonly Leg[]): string {
-  const rows = matrixRows(legs).map(({ way, cells }) => [inline(way), ...cells.map(cellText)])
-  if (rows.length === 0) return ''
-  const head = ['', ...legs.map(({ cluster }) => inline(cluster.name))]
-  return ['', head, head.map(() => '---'), ...rows]
-    .map((cells) => (typeof cells === 'string' ? cells : `| ${cells.join(' | ')} |`))
-    .concat('')
-    .join('\n')
+function matrixBlocks(legs: readonly Leg[]): Block[] {
+  const names = legs.map(({ cluster }) => inline(clip(oneLine(cluster.name), 40)))
+  const rows = matrixRows(legs)
+  return table('matrix row', ['', ...names], rows, ({ way, cells }) => [inline(way), ...cells.map(cellText)])
+}
+
+/**
+ * What did not pass, the worst first. A leg on which nothing ran has one reason for all, and that is told with the leg.
+ */
+function reasonBlocks(legs: readonly Leg[]): Block[] {
+  const many = legs.length > 1
+  const troubled = legs
+    .filter(({ outcomes }) => outcomes.some(({ outcome }) => outcome !== 'not-run'))
+    .flatMap(({ cluster, outcomes }) => outcomes.map((outcome) => ({ outcome, name: cluster.name })))
+  const rows = (['failed', 'not-run', 'expected'] as const).flatMap((kind) =>
+    troubled.filter(({ outcome }) => outcome.outcome === kind),
+  )
+  return table('reason', ['did not pass', ...(many ? ['leg'] : []), '', 'why'], rows, ({ outcome, name }) => [
+    inline(outcome.check),
+    ...(many ? [inline(name)] : []),
+    `${emoji[outcome.outcome]} ${outcome.outcome}`,
+    inline(clip(outcome.reason ?? '', 300)),
+  ])
 }
 
 function cellText(cell: MatrixCell | undefined): string {
@@ -102,29 +102,30 @@ const emoji: Readonly<Record<Outcome['outcome'], string>> = {
   'not-run': '⚠️',
 }
 
-/** A table for each topic; the first block of each is its head, then a block for each row. */
-function tableBlocks(outcomes: readonly Outcome[]): Block[] {
+/** Every check: a table for each topic. */
+function tableBlocks({ cluster, outcomes }: Leg, named: boolean): Block[] {
   const topics = Map.groupBy(outcomes, ({ check }) => check.split('/')[0] ?? '')
-  return [...topics].flatMap(([topic, checks]) => [
-    () => `\n| ${inline(topic)} | | median | why |\n|---|---|---|---|\n`,
-    ...checks.map((check) => () => row(check)),
-  ])
+  const [first, ...blocks] = [...topics].flatMap(([topic, checks]) =>
+    table('row', [inline(topic), '', 'median', 'why'], checks, checkCells),
+  )
+  if (first === undefined) return []
+  const title = named ? `\n### Every check on ${inline(cluster.name)}\n` : ''
+  return [{ what: first.what, make: () => `${title}${first.make()}` }, ...blocks]
 }
 
-function row(outcome: Outcome): string {
+function checkCells(outcome: Outcome): string[] {
   const latency = latencyOf(outcome)
   const resent = resentOf(outcome)
   const median = [
     ...(latency === undefined ? [] : [duration(latency)]),
     ...(resent === 0 ? [] : [`resent ${resent}×`]),
   ]
-  const cells = [
+  return [
     inline(outcome.check),
     `${emoji[outcome.outcome]} ${outcome.outcome}`,
     median.join(', '),
     inline(clip(outcome.reason ?? '', 300)),
   ]
-  return `| ${cells.join(' | ')} |\n`
 }
 
 /** What failed, folded away, each check a block of its own. */
@@ -132,10 +133,13 @@ function detailBlocks(leg: Leg): Block[] {
   const textOf = detailTextIn(leg.outcomes)
   return leg.outcomes
     .filter(({ outcome }) => outcome === 'failed')
-    .map((outcome) => () => {
-      const title = `${marks.failed} ${inline(leg.cluster.name)}: ${inline(outcome.check)}`
-      return `\n<details><summary>${title}</summary>\n\n${fenced(textOf(outcome))}\n\n</details>\n`
-    })
+    .map((outcome) => ({
+      what: 'failure detail',
+      make: () => {
+        const title = `${marks.failed} ${inline(leg.cluster.name)}: ${inline(outcome.check)}`
+        return `\n<details><summary>${title}</summary>\n\n${fenced(textOf(outcome))}\n\n</details>\n`
+      },
+    }))
 }
 
 /**
@@ -150,9 +154,12 @@ export function inline(text: string): string {
   return escaped.replaceAll('@', '@&#8203;')
 }
 
+/** Characters of one text in a fence: what a kubelet or a build said can be any length, and others need room, too. */
+const maxFenced = 20_000
+
 /** Text from outside on lines of its own, in a fence longer than any within. */
 function fenced(text: string): string {
-  const content = plain(text)
+  const content = clip(plain(text), maxFenced)
   const longest = Math.max(2, ...[...content.matchAll(/`+/g)].map(([run]) => run.length))
   const fence = '`'.repeat(longest + 1)
   return `${fence}text\n${content}\n${fence}`

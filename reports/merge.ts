@@ -50,6 +50,12 @@ export function mergeRuns(inputs: readonly MergeInput[], id: string): Run {
   }
 }
 
+/** A merged run with further legs, of which no run has told anything. */
+export function withLegs(run: Run, legs: readonly Leg[]): Run {
+  const all = [...run.legs, ...legs]
+  return { ...run, legs: all, verdict: verdictOf(all) }
+}
+
 function legFrom(leg: Leg, { run, machine, parallel }: Run, folder: string): Leg {
   const origin = leg.origin ?? {
     run,

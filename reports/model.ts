@@ -208,6 +208,7 @@ export const plannedCheckSchema = z.object({
   covers: z.array(z.string()),
   requirement: z.string(),
   rung: z.enum(rungs).optional(),
+  features: z.array(z.string()).optional(),
 })
 export type PlannedCheck = z.infer<typeof plannedCheckSchema>
 

@@ -69,15 +69,13 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : 'not said'
 }
 
-/** Outcomes of the checks that a feature's name is a step of: `network-policy/...`. */
+/** Outcomes of the checks that need a feature, for each that is declared or asked for. */
 function featureResults({ cluster, outcomes }: Leg): Markup | string {
-  const topics = outcomes.flatMap(({ check, level }) =>
-    level === 'extended' ? (check.split('/')[0] ?? '') : [],
-  )
-  const features = [...new Set([...cluster.definition.features, ...topics])]
+  const asked = outcomes.flatMap(({ features = [] }) => features)
+  const features = [...new Set([...cluster.definition.features, ...asked])]
   if (features.length === 0) return 'none'
   const parts = features.map((feature) => {
-    const here = outcomes.filter(({ check }) => check.split('/').includes(feature))
+    const here = outcomes.filter((outcome) => outcome.features?.includes(feature))
     if (here.length === 0) return `${oneLine(feature, 40)}: no check`
     const kinds = Map.groupBy(here, ({ outcome }) => outcome)
     return `${oneLine(feature, 40)}: ${[...kinds].map(([kind, some]) => `${some.length} ${kind}`).join(', ')}`
@@ -119,7 +117,7 @@ function measuredCells(cni: string, { legs }: View): Markup {
   if (here.length === 0) return markup`<td colspan="4">${nothing}</td>`
   const outcomes = here.flatMap(({ leg }) => leg.outcomes)
   const core = outcomes.filter(({ level }) => level === 'core')
-  const policy = outcomes.filter(({ check }) => check.startsWith('network-policy/'))
+  const policy = outcomes.filter(({ features }) => features?.includes('network-policy'))
   const names = here.length <= 4 ? listed(here.map(({ name }) => name)) : count(here.length, 'leg')
   return markup`<td>${names}</td><td>${passedOf(core)}</td><td>${passedOf(policy)}</td><td>${nothing}</td>`
 }

@@ -22,12 +22,20 @@ export function matrixSection(view: View, anchors: ReadonlyMap<Outcome, string>)
   const intro = markup`${count(checks, 'check')} on ${count(view.legs.length, 'leg')}. A failed cell leads to what was seen there. ${legend()}`
   if (view.legs.length === 0) return section('matrix', 'Matrix', undefined, markup`<p>Nothing ran.</p>`)
   const head = markup`<thead><tr><th scope="col">Check</th>${view.legs.map(legHead)}<th scope="col" class="must">Requirement</th></tr></thead>`
-  const table = markup`<table class="matrix ${view.roomy ? 'roomy' : 'dense'}">
+  const table = markup`<table class="matrix ${widthOf(view)}">
 <caption>Outcome of each check on each leg</caption>
 ${head}
 ${topics.map((topic) => topicRows(topic, view, anchors))}
 </table>`
   return section('matrix', 'Matrix', intro, scrolling('Matrix of checks and legs', table, true))
+}
+
+/** Up to so many legs have word and time of an outcome on one line of a window 1,280 pixels wide. */
+const looseLegs = 3
+
+function widthOf({ roomy, legs }: View): string {
+  if (!roomy) return 'dense'
+  return legs.length <= looseLegs ? 'roomy' : 'roomy tight'
 }
 
 function legend(): Markup {
@@ -88,13 +96,12 @@ function cell(outcome: Outcome | undefined, roomy: boolean, anchors: ReadonlyMap
   return markup`<td class="${outcomeClass[kind]}">${content}${roomy && numbers(outcome)}</td>`
 }
 
-/** The median of the round trips, and whether something had to be sent again. */
-function numbers(outcome: Outcome): Markup | undefined {
+/** The median of the round trips, and on a line of its own whether something had to be sent again. */
+function numbers(outcome: Outcome): Markup[] {
   const latency = latencyOf(outcome)
   const resent = resentOf(outcome)
-  const parts = [
-    ...(latency === undefined ? [] : [duration(latency)]),
-    ...(resent === 0 ? [] : [`resent ${resent}×`]),
+  return [
+    ...(latency === undefined ? [] : [markup` <small>${duration(latency)}</small>`]),
+    ...(resent === 0 ? [] : [markup` <small class="resent">resent ${resent}×</small>`]),
   ]
-  return parts.length === 0 ? undefined : markup` <small>${parts.join(', ')}</small>`
 }

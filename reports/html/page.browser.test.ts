@@ -1,78 +1,20 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import axe from 'axe-core'
 import * as fc from 'fast-check'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test as base } from 'vitest'
-import { budgets } from '../../helpers/budgets.ts'
-import { createProgress } from '../../helpers/progress.ts'
+import type { Page } from 'playwright-core'
+import { expect, test as base } from 'vitest'
 import { hostileRun } from '../hostile.testdata.ts'
 import type { Run } from '../model.ts'
 import { deadRun, outcomesOf, runWith } from '../run.testdata.ts'
 import { betweenNodes, largeRun, pullFailure, runOf, threeLegs } from './page.testdata.ts'
 import { renderHtml } from './page.ts'
-import { chromiumFlags, ensureChromium, type FoundChromium } from './testing/chromium.ts'
+import { fixtures, type Fixtures } from './testing/browser.ts'
 
-/** The page in a real browser. Without one every test is skipped and says why. */
+/** The page in a real browser: whom it keeps out, what it asks for, how its filter works. */
 
-let found: FoundChromium = { missing: 'nobody has looked' }
-let browser: Browser | undefined
-let folder = ''
-
-beforeAll(async () => {
-  const forbidden = process.env['CNI_CONFORMANCE_NO_INSTALL'] ?? ''
-  found = await ensureChromium(['', '0', 'false'].includes(forbidden), createProgress())
-  if ('path' in found) browser = await chromium.launch({ executablePath: found.path, args: chromiumFlags })
-  folder = await mkdtemp(join(tmpdir(), 'cnic-page-'))
-}, budgets.packageInstallMs.ms * 2)
-
-afterAll(async () => {
-  await browser?.close()
-  await rm(folder, { recursive: true, force: true })
-})
-
-/** A page that is open, and what it asked for and complained about meanwhile. */
-interface Opened {
-  page: Page
-  url: string
-  requests: string[]
-  complaints: string[]
-}
-
-interface Fixtures {
-  /** Opens HTML from disk, as a user does who has downloaded it. */
-  open: (html: string, options?: BrowserContextOptions) => Promise<Opened>
-}
-
-const test = base.extend<Fixtures>({
-  open: async ({ skip }, use) => {
-    if ('missing' in found) skip(found.missing)
-    const opened: Page[] = []
-    await use(async (html, options = {}) => {
-      if (browser === undefined) throw new Error('no browser')
-      const file = join(folder, `${opened.length}-${process.hrtime.bigint()}.html`)
-      await writeFile(file, html)
-      const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...options })
-      const page = await context.newPage()
-      opened.push(page)
-      const requests: string[] = []
-      const complaints: string[] = []
-      page.on('request', (request) => requests.push(request.url()))
-      page.on('console', (message) => complaints.push(message.text()))
-      page.on('pageerror', (error) => complaints.push(error.message))
-      page.on('dialog', (dialog) => complaints.push(`dialog: ${dialog.message()}`))
-      const url = pathToFileURL(file).href
-      await page.goto(url)
-      return { page, url, requests, complaints }
-    })
-    for (const page of opened) await page.context().close()
-  },
-})
+const test = base.extend<Fixtures>(fixtures)
 
 const red = (): Run =>
   runOf(
@@ -251,12 +193,4 @@ test('on paper all findings are open and nothing is cut off', async ({ open }) =
     .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().height))
   expect(heights.length).toBeGreaterThan(10)
   expect(Math.min(...heights)).toBeGreaterThan(100)
-})
-
-test('a narrow window scrolls down only', async ({ open }) => {
-  for (const run of [red(), largeRun(30, 40)]) {
-    const { page } = await open(renderHtml(run), { viewport: { width: 380, height: 700 } })
-    const widths = await page.evaluate<number>('document.documentElement.scrollWidth')
-    expect(widths).toBeLessThanOrEqual(380)
-  }
 })

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Outcome } from '../../helpers/check.ts'
 import { hostileRun } from '../hostile.testdata.ts'
 import { mergeRuns } from '../merge.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from '../run.testdata.ts'
@@ -111,8 +112,19 @@ test('a leg that never came up says why, and none of its cells is green', () => 
 test('Weave is declared only, and a CNI that did not run is not measured', () => {
   const page = renderHtml(runWith(outcomesOf()))
   const row = page.match(/<th scope="row">Weave Net.*/)?.[0]
-  expect(row).toContain('archived upstream since 2024; declared only')
+  expect(row).toContain('archived upstream since June 2024; declared only')
   expect(row).toMatch(/<td colspan="4"><span class="dim">not measured<\/span><\/td><\/tr>$/)
+})
+
+test('what became of a feature is told by the checks that need it, whatever their names', () => {
+  const [flannel, calico] = threeLegs
+  if (flannel === undefined || calico === undefined) throw new Error('no legs')
+  const renamed = (outcomes: Outcome[]): Outcome[] =>
+    (calico.change?.(outcomes) ?? outcomes).map((each, at) => ({ ...each, check: `renamed/check-${at}` }))
+  const page = renderHtml(runOf([flannel, { ...calico, change: renamed }]))
+  expect(page).toContain('<td>network-policy: 4 unsupported</td>')
+  expect(page).toContain('<td>network-policy: 4 passed</td>')
+  expect(page).toContain('<td>4 of 4 passed</td>')
 })
 
 test('a cluster that turned out other than declared is marked', () => {

@@ -33,12 +33,13 @@ export function runOf(plans: readonly LegPlan[]): Run {
   if (first.type !== 'run-started') throw new Error('not a start')
   const legs = plans.map((plan, index) => ({
     cluster: clusterOf(plan),
-    planned: (outcomes[index] ?? []).map(({ check, level, covers, requirement, rung }) => ({
+    planned: (outcomes[index] ?? []).map(({ check, level, covers, requirement, rung, features }) => ({
       check,
       level,
       covers,
       requirement,
       ...(rung === undefined ? {} : { rung }),
+      ...(features === undefined ? {} : { features }),
     })),
   }))
   const events = plans.flatMap((plan, index) => legEventsOf(plan, outcomes[index] ?? [], index))
@@ -107,6 +108,7 @@ function policyOutcomes(declared: boolean): Outcome[] {
     (what) => ({
       check: `network-policy/${what}`,
       level: 'extended',
+      features: ['network-policy'],
       covers: ['N1'],
       requirement: `A NetworkPolicy (${what}) MUST be enforced between pods on one node and on different nodes.`,
       ...(declared

@@ -20,7 +20,7 @@ import type { OutcomeKind } from '../../helpers/check.ts'
 const asset = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 
 /** In this order: what stands later wins. */
-const styles = ['colours', 'frame', 'outcomes', 'pictures', 'tables', 'findings', 'media']
+const styles = ['colours', 'frame', 'outcomes', 'pictures', 'tables', 'matrix', 'findings', 'media']
 
 /**
  * The page of a run: one file that needs nothing else, neither network nor server nor script. Its policy lets exactly
