@@ -73,7 +73,7 @@ export async function readNodeFacts(runOnNode: RunOnNode, node: string): Promise
 export interface PodInterface {
   name: string
   index: number
-  /** Index of its other end; the same as `index` where it has none. */
+  /** Index of its other end, in the namespace where that is; its own where it has none, or by chance. */
   peer: number
 }
 

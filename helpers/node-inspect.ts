@@ -71,7 +71,6 @@ const hostInterface: Inspection = (pod, { interface: own }, around) => {
   if (own === undefined) return unknown('the agent sees no interface')
   const { name, index, peer } = own
   const { pinnedTo: node } = pod
-  if (index === peer) return wrong(`${name} has no other end`)
   const others = neighbours(pod, around)
   const prefix = around.looks?.hostInterface ?? ''
   return onNode(

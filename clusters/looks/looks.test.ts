@@ -287,13 +287,13 @@ describe('Calico', () => {
         { dst: '10.244.2.0/26', gateway: '172.18.0.4', dev: 'eth0' },
       ],
       'ip -json -details link': [{ ifindex: 2, ifname: 'eth0', mtu: 1500 }],
-      birdcl:
-        'BIRD v1 ready.\nname     proto    table    state  since       info\nMesh_172_18_0_2 BGP master up 12:00:00 Established\nMesh_172_18_0_4 BGP master start 12:00:00 Active Socket: Connection refused\n',
+      'bird.ctl':
+        '0001 BIRD 1.6.8 ready.\n2002-name proto table state since info\n1002-Mesh_172_18_0_2 BGP master up 12:00:00 Established\n Mesh_172_18_0_4 BGP master start 12:00:00 Active Socket: Connection refused\n0000 \n',
     }
     expect(await others(calico, direct, bgp)).toEqual([
       'worker2: the BGP session with worker2 (172.18.0.4) is start 12:00:00 Active Socket: Connection refused',
     ])
-    expect(await others(calico, { ...direct, birdcl: 'BIRD ready.' }, bgp)).toHaveLength(2)
+    expect(await others(calico, { ...direct, 'bird.ctl': '0001 BIRD ready.' }, bgp)).toHaveLength(2)
     expect(await ownPart(calico, 'encapsulation', direct, bgp)).toEqual({ value: 'none' })
     expect(await ownPart(calico, 'encapsulation', direct, objects)).toEqual({
       value: 'none, but IPPool pool says vxlan',

@@ -97,7 +97,7 @@ export interface Facts {
   addresses: string[]
   /** MTU of the interface that carries the pod's address. */
   mtu?: number
-  /** That interface: its index here, and that of its other end; the same where it has none. */
+  /** That interface: its index here, and that of its other end where that is. */
   interface?: { name: string; index: number; peer: number }
   resolvConf: string
   /** The same two facts as the tools container saw them when it started; absent if it has not written them. */
