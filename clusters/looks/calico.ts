@@ -36,12 +36,14 @@ const showChains: readonly string[] = [
   'if iptables-nft -w 5 -S cali-FORWARD >/dev/null 2>&1; then exec iptables-nft -w 5 -S; else exec iptables-legacy -w 5 -S; fi',
 ]
 
-/** Prints the BGP sessions of a node, as BIRD's socket there tells them; nothing where no BIRD runs. */
-const showSessions: readonly string[] = [
-  'bash',
-  '-c',
-  'pgrep -x bird >/dev/null || exit 0; echo "show protocols" | socat -t 1 - UNIX-CONNECT:/var/run/calico/bird.ctl',
-]
+/** Asks BIRD's socket on the node for its BGP sessions; BIRD hangs up on a client that says it has no more to ask. */
+const sessionsScript = `
+pgrep -x bird >/dev/null || exit 0
+told=$(echo 'show protocols' | socat -t 1 - UNIX-CONNECT:/var/run/calico/bird.ctl,shut-none)
+case $told in *ready*) echo "$told" ;; *) echo 'BIRD does not answer' >&2; exit 1 ;; esac`
+
+/** Prints the BGP sessions of a node; nothing where no BIRD runs. */
+const showSessions: readonly string[] = ['bash', '-c', sessionsScript]
 
 /** Names of the chains in the output of {@link showChains}. */
 const chainsIn = (said: Said): string[] =>
