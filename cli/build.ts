@@ -40,6 +40,14 @@ const importOfOurs = /'(\.\.?\/[\w./-]+)\.ts'/g
 
 const isTest = (file: string): boolean => /\.test\.ts$|\.testdata\.ts$|\/test(ing|data)\//.test(file)
 
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+  name: string
+  version: string
+  type: string
+  dependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+}
+
 await rm(dist, { recursive: true, force: true })
 await Promise.all([transpile(), copy(), declare()])
 
@@ -48,8 +56,7 @@ async function transpile(): Promise<void> {
     cwd: root,
     input: await filesOf(entries),
     platform: 'node',
-    // Everything that is installed beside us.
-    external: /^[^./]/,
+    external: isInstalled,
     treeshake: false,
     onLog(level, log) {
       throw new Error(`${level}: ${log.message}`)
@@ -65,12 +72,19 @@ async function transpile(): Promise<void> {
   await bundle.close()
 }
 
+/** Whether npm brings the module. Another package in what runs is an error of the build, not of its users. */
+function isInstalled(id: string): boolean {
+  // A path, a module of the bundler's own, and the helpers that it writes into what it makes.
+  if (/^[./\0]|^@oxc-project\/runtime\//.test(id)) return false
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+  const known = id.startsWith('node:') || names.some((name) => id === name || id.startsWith(`${name}/`))
+  if (!known) throw new Error(`${id} is no dependency in package.json`)
+  return true
+}
+
 async function copy(): Promise<void> {
   for (const file of await filesOf(data)) await write(file, await readFile(join(root, file)))
-  const { name, version, type } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<
-    string,
-    string
-  >
+  const { name, version, type } = manifest
   await write('package.json', JSON.stringify({ name, version, type }))
 }
 

@@ -70,6 +70,24 @@ test('runs from node_modules', async () => {
   expect(JSON.stringify(JSON.parse(doctor.stdout))).toContain(`Node.js ${process.versions.node}`)
 })
 
+test('every module finds what it imports', async () => {
+  const files = (await readdir(join(installed, 'dist'), { recursive: true })).filter((file) =>
+    file.endsWith('.js'),
+  )
+  // Programs and the script of a page; what needs Vitest is asked for below.
+  const others = /reaper\.js$|page\.client\.js$|conformance\.js$|suites\/index\.js$/
+  const modules = files.filter((file) => !others.test(file))
+  expect(modules.length).toBeGreaterThan(100)
+  const program = 'for (const file of process.argv.slice(1)) await import(file)'
+  await run([
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    program,
+    ...modules.map((file) => join(installed, 'dist', file)),
+  ])
+})
+
 test('makes the images and the agent that the checkout makes, under the same keys', async () => {
   const built = join(installed, 'dist')
   const load = (file: string): Promise<unknown> =>
