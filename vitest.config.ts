@@ -16,8 +16,18 @@ export default defineConfig({
             '**/*.browser.test.ts',
             'suites/*.test.ts',
             'suites/faults/detection.test.ts',
+            'cli/package.test.ts',
           ],
           testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'package',
+          include: ['cli/package.test.ts'],
+          // npm packs and installs: 25 s where nobody else keeps the machine busy, with what it has in its cache.
+          testTimeout: 60_000,
         },
       },
       {

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { definitionJsonSchema } from '../clusters/definition-schema.ts'
+import { catalogueMarkdown } from './catalogue.ts'
 
 /**
  * Writes the files that are made from the code. Run by `npm run generate`; a unit test says when they are stale.
@@ -11,6 +12,7 @@ const root = join(import.meta.dirname, '..')
 /** Every generated file: its path from the root of the project, and what belongs in it. */
 const generated: Readonly<Record<string, () => string>> = {
   'clusters/cluster.schema.json': () => JSON.stringify(definitionJsonSchema()),
+  'docs/catalogue.md': catalogueMarkdown,
 }
 
 /** The text of each generated file, in the project's format. */

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { sleep } from '../helpers/await.ts'
 import { messageOf } from '../helpers/errors.ts'
 import { lastLines } from '../helpers/exec.ts'
+import { ownModule } from '../helpers/own-module.ts'
 import type { RunEvent } from '../reports/events.ts'
 import { JournalTail } from '../reports/journal-tail.ts'
 
-const program = fileURLToPath(new URL('main.ts', import.meta.url))
+const program = ownModule('main', import.meta.url)
 
 /** File in a leg's folder with all that its process printed. */
 export const outputFile = 'output.log'

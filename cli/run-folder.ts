@@ -1,11 +1,12 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, relative, resolve } from 'node:path'
 
-const runsFolder = fileURLToPath(new URL('../reports/runs', import.meta.url))
-
-/** A new folder for the reports of a run, named by time, so that they sort, with `latest` pointing at it. */
+/**
+ * A new folder for the reports of a run, below the working directory as `report reports/runs/latest` finds it; named by
+ * time, so that they sort, with `latest` pointing at it.
+ */
 export async function newRunFolder(runId: string): Promise<string> {
+  const runsFolder = resolve('reports', 'runs')
   const name = `${new Date().toISOString().replaceAll(/[:.]/g, '-').slice(0, 19)}-${runId}`
   await mkdir(join(runsFolder, name), { recursive: true })
   const latest = join(runsFolder, 'latest')

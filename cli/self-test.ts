@@ -43,7 +43,7 @@ const staticChecks: readonly (readonly [string, ...string[]])[] = [
 
 /** One process of Vitest. */
 interface Part {
-  project: 'unit' | 'browser' | 'conformance' | 'docker'
+  project: 'unit' | 'package' | 'browser' | 'conformance' | 'docker'
   /** In front of each of its lines. */
   label: string
   env?: Readonly<Record<string, string>>
@@ -82,7 +82,7 @@ try {
   for (const argv of options.detection ? [] : staticChecks) await runStatic(argv)
   // The first cluster brings what the others share, so it comes alone. Some of `docker` work on its node image.
   const [first = [], ...others] = conformance
-  for (const part of [alone('unit'), alone('browser'), first].flat()) await runPart(part)
+  for (const part of [alone('unit'), alone('package'), alone('browser'), first].flat()) await runPart(part)
   const sizes = definitions.map(({ definition }) => sizeOf(definition))
   // While one waits for what must not come, another can start its cluster. More than two makes none of them faster.
   const limited = pLimit(capacityFor(sizes, await readCapacityMachine(), 2).jobs)

@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { SetupError, messageOf } from '../helpers/errors.ts'
+import { ownModule } from '../helpers/own-module.ts'
 import { ownIdentity } from './identity.ts'
 import { appendEntry, clusterNamePattern } from './journal.ts'
 import type { JournalEntry } from './journal.ts'
@@ -149,7 +150,7 @@ function startReaper(root: string): void {
   reaperStarted = true
   const names = ['PATH', 'HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR', 'SSH_AUTH_SOCK']
   const env = Object.fromEntries(names.map((name) => [name, process.env[name]]))
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'reaper.ts'), root, String(process.pid)], {
+  const child = spawn(process.execPath, [ownModule('reaper', import.meta.url), root, String(process.pid)], {
     cwd: '/',
     env: { ...env, ...dockerEnv() },
     detached: true,

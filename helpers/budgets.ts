@@ -54,6 +54,8 @@ export const budgets = {
   firstPacketsMs: budget('firstPacketsMs', 3_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
+  /** The checks of one topic of a user's own suite, asked at once: a few seconds, and a policy's budgets where one is set. */
+  ownChecksMs: budget('ownChecksMs', 120_000),
   /** A fault must show its effect, or its absence after healing, within this. */
   faultMs: budget('faultMs', 60_000),
   /** One command on a node, through Docker: 0.1 s when idle. */

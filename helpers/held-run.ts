@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { sleep } from './await.ts'
 import { outcomeSchema, type Outcome } from './check.ts'
 import { messageOf } from './errors.ts'
 import { legHandleFile } from './leg-handle.ts'
+import { ownModule } from './own-module.ts'
 
 /** What became of a leg: it ran, or why not. */
 export type LegState =
@@ -23,7 +23,7 @@ export interface HeldRun {
   stop(): Promise<number | null>
 }
 
-const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
+const main = ownModule('../cli/main', import.meta.url)
 
 /**
  * Starts `cni-conformance test <cluster> --hold` in a process of its own, which owns the cluster and keeps it until

@@ -1,22 +1,25 @@
 import { readdir } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { extname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { ownModule } from '../../helpers/own-module.ts'
 import type { Cni } from './cni.ts'
 
 /** Of this folder, what is no CNI. */
-const others = /^(all|cni)\.ts$|\.test\.ts$/
+const others = /^(all|cni)\.[jt]s$|\.test\.ts$/
+
+/** `.ts` in the checkout, `.js` in the package. */
+const extension = extname(import.meta.filename)
 
 const names = (await readdir(import.meta.dirname))
-  .filter((file) => file.endsWith('.ts') && !others.test(file))
-  .map((file) => file.slice(0, -'.ts'.length))
+  .filter((file) => file.endsWith(extension) && !others.test(file))
+  .map((file) => file.slice(0, -extension.length))
   .toSorted()
 
-const fileOf = (name: string): URL => new URL(`${name}.ts`, import.meta.url)
-
 /** Path of a CNI's file, for another process. */
-export const cniModule = (name: string): string => fileURLToPath(fileOf(name))
+export const cniModule = (name: string): string => ownModule(name, import.meta.url)
 
 async function load(name: string): Promise<Cni> {
-  const { href } = fileOf(name)
+  const { href } = pathToFileURL(cniModule(name))
   return ((await import(/* @vite-ignore */ href)) as { cni: Cni }).cni
 }
 

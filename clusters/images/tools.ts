@@ -81,7 +81,10 @@ export function shortHash(inputs: unknown): string {
   return sha256(JSON.stringify(inputs)).slice('sha256:'.length, 'sha256:'.length + 12)
 }
 
-/** Hash of one of our own modules: what it makes is made again when its code changes. */
+/**
+ * Hash of one of our own modules: what it makes is made again when its code changes. The package has the TypeScript of
+ * these modules beside what is run, so that it finds in the cache what a checkout has made, and the other way round.
+ */
 export async function codeHash(moduleUrl: string): Promise<string> {
-  return sha256(await readFile(fileURLToPath(moduleUrl)))
+  return sha256(await readFile(fileURLToPath(moduleUrl).replace(/\.js$/, '.ts')))
 }
