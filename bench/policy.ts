@@ -6,7 +6,8 @@ import { podLabel, servicePorts } from '../helpers/fixtures.ts'
 import { startHeldRun } from '../helpers/held-run.ts'
 import { attach, readLegHandle } from '../helpers/leg-handle.ts'
 import { nonce, podEnd, type PlannedProbe } from '../helpers/plan.ts'
-import { bindSteps, cellsOf, planCells } from '../helpers/step-plan.ts'
+import { cellsOf, nothingMade, planCells } from '../helpers/step-cells.ts'
+import { bindSteps } from '../helpers/step-plan.ts'
 import { verdictRound } from '../helpers/step-rounds.ts'
 import { see } from '../helpers/step-verdict.ts'
 import type { WorldPod } from '../helpers/world.ts'
@@ -162,7 +163,7 @@ async function withFixedSleep(check: (typeof networkPolicyChecks)[number]) {
   const step = bound.steps.find(({ role }) => role === 'judged')
   if (step === undefined) throw new Error(`${check.id} judges nothing`)
   const policies = [...bound.policies.values()]
-  const cells = cellsOf(bound, step, policies, world, true)
+  const cells = cellsOf(bound, step, { ...nothingMade, policies }, world, true)
   let verdicts = ''
   const ms = await timed(async () => {
     await kube.apply(policies)

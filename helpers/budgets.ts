@@ -52,6 +52,14 @@ export const budgets = {
   policyIgnoredMs: budget('policyIgnoredMs', 2_000),
   /** A pod that asks from its first moment does so for this long: leaks that were reported last up to 2 s. */
   firstPacketsMs: budget('firstPacketsMs', 3_000),
+  /** A pod of a check's own, created -> Ready: 2 s. Cilium's plugin says after 60 s that its agent is away. */
+  ownPodReadyMs: budget('ownPodReadyMs', 90_000),
+  /** The same pod, deleted -> gone from the API, which waits for its network to be taken down: 2 s. */
+  ownPodGoneMs: budget('ownPodGoneMs', 60_000),
+  /** A pod whose network could not be set up for this long will not get one: kubelet tries again every few seconds. */
+  podNetworkMs: budget('podNetworkMs', 15_000),
+  /** Traces of a pod on its node, from the first look until all are there, or all are gone: endpoints lag by 1 s. */
+  podTracesMs: budget('podTracesMs', 20_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
   /** The checks of one topic of a user's own suite, asked at once: a few seconds, and a policy's budgets where one is set. */

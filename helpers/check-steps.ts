@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * Checks that change something before they ask: their policies (`given`) and their steps (`when`, then what is asked).
- * The vocabulary is closed, so that a check stays a value.
+ * Checks that change something before they ask: their policies, Services and pods (`given`) and their steps (`when`,
+ * then what is asked). The vocabulary is closed, so that a check stays a value.
  */
 
 /** A name that an author gives: a pod of a check, a policy. */
@@ -52,22 +52,39 @@ const policySchema = z
 export type Policy = z.infer<typeof policySchema>
 export type PolicyPeer = z.infer<typeof policyPeerSchema>
 
-/** Every one of `from` asks every one of `to`, over every protocol. What must come of it follows from the policies. */
+/** A Service of the check's own, in `main`, with the ports of the fixture Services. */
+const serviceSchema = z.strictObject({
+  selects: name.describe('The pod of the check behind it, by label.'),
+})
+export type OwnService = z.infer<typeof serviceSchema>
+
+/**
+ * Every one of `from` asks every one of `to`, over every protocol. What must come of it follows from the policies in
+ * force, from the pods that run and from the Services that exist.
+ */
 const flowSchema = z.strictObject({
   from: z.array(name).min(1),
-  to: z.array(name).min(1),
+  to: z.array(name).min(1).describe('Pods of the check; with cluster-ip also its Services.'),
   via: z
-    .enum(['pod-ip', 'cluster-ip'])
+    .enum(['pod-ip', 'cluster-ip', 'pod-record', 'former-ip', 'former-record'])
     .default('pod-ip')
-    .describe('cluster-ip: through a Service with that one pod behind it.'),
+    .describe(
+      "cluster-ip: through a Service, for a pod the one with that one pod behind it. pod-record: the A record of the pod's address. former-ip, former-record: the address that the pod had before it was stopped, and its A record; nothing may answer there.",
+    ),
   protocols: z.array(z.enum(['tcp', 'udp', 'http'])).min(1),
 })
 export type Flow = z.infer<typeof flowSchema>
 
 const stepSchema = z.strictObject({
   name: z.string().min(1).describe('Completes "in step ...".'),
-  apply: z.array(name).default([]).describe('Policies that are created first.'),
-  delete: z.array(name).default([]).describe('Policies that are deleted first.'),
+  apply: z.array(name).default([]).describe('Policies and Services that are created first.'),
+  delete: z.array(name).default([]).describe('Policies and Services that are deleted first.'),
+  start: z.array(name).default([]).describe('Pods of its own that are created first, and awaited.'),
+  stop: z.array(name).default([]).describe('Pods of its own that are deleted first, and awaited.'),
+  traces: z
+    .array(name)
+    .default([])
+    .describe('Pods of its own whose traces on their node must be there while they run, and gone after it.'),
   role: z
     .enum(['judged', 'control'])
     .default('judged')
@@ -89,6 +106,7 @@ export type Step = z.infer<typeof stepSchema>
 /** What a check with steps has beside what every check has. */
 export const stepFields = {
   policies: z.record(name, policySchema).optional(),
+  services: z.record(name, serviceSchema).optional(),
   steps: z.array(stepSchema).min(1).optional(),
 }
 
@@ -110,45 +128,27 @@ export type PolicyInput<Pod extends string> = {
   egress?: readonly RuleInput<Pod>[]
 }
 
+/** A Service of its own as an author writes it. */
+export type ServiceInput<Pod extends string> = { selects: Pod }
+
 /** Flows as an author writes them. */
-export type FlowInput<Pod extends string> = {
+export type FlowInput<Pod extends string, Service extends string = never> = {
   from: Roles<Pod>
-  to: Roles<Pod>
+  to: Roles<Pod | Service>
   via?: Flow['via']
   protocols: readonly Flow['protocols'][number][]
 }
 
 /** A step as an author writes it. */
-export type StepInput<Pod extends string> = Omit<z.input<typeof stepSchema>, 'flows' | 'apply' | 'delete'> & {
+export type StepInput<Pod extends string, Service extends string = never> = Omit<
+  z.input<typeof stepSchema>,
+  'flows' | 'apply' | 'delete' | 'start' | 'stop' | 'traces'
+> & {
   apply?: readonly string[]
   delete?: readonly string[]
-  flows: readonly FlowInput<Pod>[]
+  start?: Roles<Pod>
+  stop?: Roles<Pod>
+  traces?: Roles<Pod>
+  flows: readonly FlowInput<Pod, Service>[]
   newcomer?: { like: Pod; to: Roles<Pod> }
-}
-
-/** What the steps of a check name that it does not declare, in words. */
-export function danglingNames(
-  pods: readonly string[],
-  policies: Readonly<Record<string, Policy>>,
-  steps: readonly Step[],
-): string[] {
-  const named = [
-    ...steps.flatMap(({ flows }) => flows.flatMap(({ from, to }) => [...from, ...to])),
-    ...steps.flatMap(({ newcomer }) => (newcomer === undefined ? [] : [newcomer.like, ...newcomer.to])),
-    ...Object.values(policies).flatMap(podsOfPolicy),
-  ]
-  const known = steps.some(({ newcomer }) => newcomer !== undefined) ? [...pods, newcomerRole] : pods
-  const used = steps.flatMap((step) => [...step.apply, ...step.delete])
-  return [
-    ...named.filter((pod) => !known.includes(pod)).map((pod) => `unknown pod ${pod}`),
-    ...used.filter((policy) => !(policy in policies)).map((policy) => `unknown policy ${policy}`),
-  ]
-}
-
-function podsOfPolicy({ selects, ingress = [], egress = [] }: Policy): string[] {
-  const peers = [...ingress, ...egress].flatMap((rule) => rule.peers ?? [])
-  return [
-    ...(selects === 'every-pod' ? [] : selects),
-    ...peers.flatMap((peer) => ('pods' in peer ? peer.pods : 'block' in peer ? peer.except : [])),
-  ]
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { danglingNames, name, stepFields, type PolicyInput, type StepInput } from './check-steps.ts'
+import { name, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
+import { stepProblems } from './step-names.ts'
 
 /**
  * The check model: what a check may say. One zod schema gives the TypeScript type, the JSON schema and the
@@ -49,6 +50,12 @@ const needSchema = z.enum([...featureSchema.options, nodeAccess])
 const podSchema = z.strictObject({
   node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
   namespace: z.enum(['main', 'other']).default('main').describe('The fixture namespace.'),
+  own: z
+    .literal(true)
+    .optional()
+    .describe(
+      "A pod of the check's own, like a fixture pod: it runs between the steps that start and stop it.",
+    ),
 })
 
 const transportSchema = z.enum(['tcp', 'udp', 'http'])
@@ -194,14 +201,15 @@ type ProbeInput<Pod extends string> =
   | z.input<typeof lookProbeSchema>
 
 /** What an author writes: pod names in probes and steps must be keys of `pods`, or it does not compile. */
-export type CheckInput<Pod extends string> = Omit<
+export type CheckInput<Pod extends string, Service extends string = never> = Omit<
   z.input<typeof checkSchema>,
-  'pods' | 'probes' | 'policies' | 'steps'
+  'pods' | 'probes' | 'policies' | 'services' | 'steps'
 > & { pods: Record<Pod, PodInput> } & (
     | { probes: readonly ProbeInput<NoInfer<Pod>>[] }
     | {
         policies?: Readonly<Record<string, PolicyInput<NoInfer<Pod>>>>
-        steps: readonly StepInput<NoInfer<Pod>>[]
+        services?: Readonly<Record<Service, ServiceInput<NoInfer<Pod>>>>
+        steps: readonly StepInput<NoInfer<Pod>, NoInfer<Service>>[]
       }
   )
 
@@ -210,10 +218,16 @@ export type CheckInput<Pod extends string> = Omit<
  *
  * @throws {z.ZodError} when the value breaks the schema
  */
-export function defineCheck<const Pod extends string>(input: CheckInput<Pod>): Check {
+export function defineCheck<const Pod extends string, const Service extends string = never>(
+  input: CheckInput<Pod, Service>,
+): Check {
   const check = checkSchema.parse(input)
-  const dangling = danglingNames(Object.keys(check.pods), check.policies ?? {}, check.steps ?? [])
-  if (dangling.length > 0) throw new Error(`${check.id}: ${dangling.join(', ')}`)
+  const { policies = {}, services = {}, steps = [] } = check
+  const pods = new Map(Object.entries(check.pods).map(([role, { own }]) => [role, own === true]))
+  const problems = stepProblems({ pods, policies, services }, steps)
+  if (check.probes.length > 0 && [...pods.values()].includes(true))
+    problems.push("a pod of the check's own needs steps that start it")
+  if (problems.length > 0) throw new Error(`${check.id}: ${problems.join(', ')}`)
   const unknownPods = check.probes.flatMap(podsOf).filter((pod) => !(pod in check.pods))
   if (unknownPods.length > 0)
     throw new Error(`${check.id}: probes name unknown pods ${unknownPods.join(', ')}`)

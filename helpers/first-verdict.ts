@@ -4,7 +4,7 @@ import { budgets } from './budgets.ts'
 import type { Step } from './check-steps.ts'
 import type { Observation, Outcome, Verdict } from './check.ts'
 import { podEnd } from './plan.ts'
-import type { Cell } from './step-plan.ts'
+import type { Cell } from './step-cells.ts'
 import { rounded } from './verdict.ts'
 
 /** What a pod could reach in its first moments, held against its policies. Pure. */

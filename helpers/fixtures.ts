@@ -1,4 +1,4 @@
-import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
+import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node'
 import { agentFiles, agentVersion } from './agent/bundle.ts'
 import { agentPorts, toolsPorts } from './agent/protocol.ts'
 import { awaitUntil } from './await.ts'
@@ -71,24 +71,25 @@ export interface FixtureOptions {
 /** Every object of the fixtures, in the order in which they are applied. Pure. */
 export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
   const { main, other } = options.namespaces
+  const own = labels(options.runId)
   return [
     namespaceObject(main, options.runId),
     namespaceObject(other, options.runId),
     programObject(main, options.runId),
     programObject(other, options.runId),
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
-    serviceObject(services.echo, options, undefined),
-    serviceObject(services.headless, options, 'None'),
+    serviceObject(services.echo, main, own, selectsAll),
+    serviceObject(services.headless, main, own, selectsAll, 'None'),
     ...fixtureSpecs
       .filter(({ namespace }) => namespace === 'main')
-      .map(({ name }) => serviceObject(name, options, undefined, { [podLabel]: name })),
+      .map(({ name }) => serviceObject(name, main, own, { [podLabel]: name })),
   ]
 }
 
-const labels = (runId: string): Record<string, string> => ({
-  'app.kubernetes.io/managed-by': 'cni-conformance',
-  [runLabel]: runId,
-})
+/** On everything that we create. */
+export const managedLabel = { 'app.kubernetes.io/managed-by': 'cni-conformance' } as const
+
+const labels = (runId: string): Record<string, string> => ({ ...managedLabel, [runLabel]: runId })
 
 const selectsAll = { app: 'echo' }
 
@@ -199,18 +200,20 @@ function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
   }
 }
 
-function serviceObject(
+/** A Service with the ports of the fixture Services. Pure. */
+export function serviceObject(
   name: string,
-  options: FixtureOptions,
-  clusterIP: 'None' | undefined,
-  selector: Record<string, string> = selectsAll,
-): KubernetesObject {
-  const object = {
+  namespace: string,
+  ownLabels: Readonly<Record<string, string>>,
+  selector: Readonly<Record<string, string>>,
+  clusterIP?: 'None',
+): V1Service {
+  return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name, namespace: options.namespaces.main, labels: labels(options.runId) },
+    metadata: { name, namespace, labels: { ...ownLabels } },
     spec: {
-      selector,
+      selector: { ...selector },
       ...(clusterIP === undefined ? {} : { clusterIP }),
       ports: [
         { name: 'http', port: servicePorts.http, targetPort: agentPorts.http, protocol: 'TCP' },
@@ -219,7 +222,6 @@ function serviceObject(
       ],
     },
   }
-  return object
 }
 
 /**

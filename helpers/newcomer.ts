@@ -5,6 +5,8 @@ import { budgets } from './budgets.ts'
 import { SetupError } from './errors.ts'
 import { containers, firstCommand } from './fixtures.ts'
 import type { Kube } from './kube.ts'
+import { deletePod } from './own-pods.ts'
+import { containerLike, podLike } from './pod-like.ts'
 import type { World, WorldPod } from './world.ts'
 
 /**
@@ -48,54 +50,18 @@ export async function startNewcomer(
     const log = await kube.core.readNamespacedPodLog({ ...target, container: containers.agent })
     return readReport(log, newcomer)
   } finally {
-    await kube.core.deleteNamespacedPod({ ...target, gracePeriodSeconds: 0 }).catch(() => undefined)
-    await awaitUntil(
-      async () => {
-        const { items } = await kube.core.listNamespacedPod({
-          namespace,
-          fieldSelector: `metadata.name=${newcomer.name}`,
-        })
-        return items.length === 0
-          ? { done: true, value: undefined }
-          : { done: false, seen: 'it is still there' }
-      },
-      {
-        what: `pod ${newcomer.fullName} to be gone`,
-        budget: budgets.fixturesReadyMs,
-        next: `delete it by hand: kubectl -n ${namespace} delete pod ${newcomer.name}`,
-      },
-    )
+    await deletePod(kube, newcomer, namespace, 0)
   }
 }
 
 function newcomerObject(model: V1Pod, newcomer: WorldPod, namespace: string, plan: FirstPlan): V1Pod {
-  const agent = model.spec?.containers.find(({ name }) => name === containers.agent)
-  if (model.spec === undefined || agent === undefined) throw new Error('the model has no agent container')
-  const { image, imagePullPolicy, securityContext, env, volumeMounts } = agent
-  const { nodeName, securityContext: podSecurity, volumes } = model.spec
-  const given = { image, imagePullPolicy, securityContext, env, volumeMounts }
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: newcomer.name, namespace, labels: { ...newcomer.labels } },
-    spec: {
-      restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: 1,
-      ...defined({ nodeName, securityContext: podSecurity, volumes }),
-      containers: [
-        { name: containers.agent, command: [...firstCommand, JSON.stringify(plan)], ...defined(given) },
-      ],
-    },
-  }
-}
-
-/** Without the keys that have no value. */
-function defined<T extends object>(object: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof T]?: Exclude<T[Key], undefined>
-  }
+  return podLike(model, newcomer, namespace, (of) => {
+    const agent = of.find(({ name }) => name === containers.agent)
+    if (agent === undefined) throw new Error('the model has no agent container')
+    const { ports: _ports, ...rest } = containerLike(agent)
+    const command = [...firstCommand, JSON.stringify(plan)]
+    return { restartPolicy: 'Never', containers: [{ ...rest, command }] }
+  })
 }
 
 function readReport(log: string, newcomer: WorldPod): FirstReport {

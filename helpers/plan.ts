@@ -101,10 +101,14 @@ export function planOf(probes: PlannedProbe[]): Plan {
   }
 }
 
-/** Which fixture pod stands for each pod of a check: the first free one on the right node and in the right namespace. */
+/**
+ * Which fixture pod stands for each pod of a check that is not its own: the first free one on the right node and in the
+ * right namespace.
+ */
 export function bindPods(check: Check, world: World): Map<string, WorldPod> {
   const bound = new Map<string, WorldPod>()
   for (const [role, wanted] of Object.entries(check.pods)) {
+    if (wanted.own === true) continue
     const taken = new Set(bound.values())
     const pod = world.pods.find(
       (each) => each.node === wanted.node && each.namespace === wanted.namespace && !taken.has(each),
@@ -284,11 +288,15 @@ function dnsQuestion(probe: DnsProbe, of: WorldPod, world: World): { name: strin
       }
     case 'pod':
       return {
-        name: `${of.ip.replaceAll(/[.:]/g, '-')}.${world.namespaces[of.namespace]}.pod.${domain}`,
+        name: recordName(of, world),
         answers: [of.ip],
       }
   }
 }
+
+/** Name of the A record that stands for a pod's address, whoever has it. */
+export const recordName = ({ ip, namespace }: WorldPod, world: World): string =>
+  `${ip.replaceAll(/[.:]/g, '-')}.${world.namespaces[namespace]}.pod.${world.clusterDomain}`
 
 function planInspect(check: Check, probe: InspectProbe, inside: WorldPod, ids: Ids): PlannedProbe {
   const timeoutMs = budgets.probeMs.ms

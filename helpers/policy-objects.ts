@@ -25,8 +25,8 @@ export function policyObjects(check: Check, bound: Bound, world: World): Map<str
   )
 }
 
-/** Says whose it is when it is left over. */
-const objectName = ({ id }: Check, name: string): string =>
+/** Name of an object that a check makes. Says whose it is when it is left over. */
+export const objectName = ({ id }: Check, name: string): string =>
   `${id.split('/').slice(1).join('-')}-${name}`.slice(0, 63).replace(/-+$/, '')
 
 function policyObject(name: string, policy: Policy, bound: Bound, world: World): V1NetworkPolicy {

@@ -8,13 +8,17 @@ import { messageOf } from './errors.ts'
 import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './newcomer.ts'
+import { createService } from './own-services.ts'
+import { deletePod, startPod, type PodStart } from './own-pods.ts'
 import { makePlan, planOf, type Plan, type PlannedProbe } from './plan.ts'
 import { observeLooks } from './look-verdict.ts'
 import { gapsIn, NodeLooks, type Looks, type NodeAccess } from './node-looks.ts'
 import { missingFeatures, outcomeOf, withAccess, type Declared } from './outcome.ts'
-import { runSteps, type Moment, type StepContext } from './steps.ts'
+import type { OnMoment } from './step-moments.ts'
+import { tracerOf, type Tracer } from './step-traces.ts'
+import { runSteps, type StepContext } from './steps.ts'
 import { observe, type Replies } from './verdict.ts'
-import { readWorld, type World, type WorldOptions } from './world.ts'
+import { readLivingPods, readWorld, type World, type WorldOptions, type WorldPod } from './world.ts'
 
 /** What a session is opened on. */
 export interface SessionOptions extends WorldOptions {
@@ -39,8 +43,8 @@ export interface RunOptions {
   beforeAsking?: (world: World) => Promise<void>
   /** Ends the run between two steps; what the checks applied is deleted first. */
   signal?: AbortSignal
-  /** Told of the moments of checks with steps: the place for a fault that comes with a policy. */
-  onMoment?: (moment: Moment) => Promise<void>
+  /** Told of the moments of checks with steps: the place for a fault that comes with what they change. */
+  onMoment?: OnMoment
   /** Milliseconds until flows that stand still are a finding; shorter where it is known what they will not do. */
   settledMs?: number
 }
@@ -86,6 +90,8 @@ export class Session {
   readonly #options: SessionOptions
   readonly #agents = new Map<string, AgentClient>()
   readonly #broken = new Map<string, string>()
+  /** Pods of checks that run now. */
+  readonly #own = new Set<string>()
   /** What the cluster declares and what this session can do. */
   readonly declared: Declared
   /** The look from the nodes; undefined without access to them. */
@@ -210,11 +216,46 @@ export class Session {
       kube,
       world,
       declared,
-      ...(looks === undefined ? {} : { looks }),
+      ...(looks === undefined ? {} : { tracer: this.#tracer(looks, world) }),
       ask,
       startNewcomer: (template, newcomer, first) => startNewcomer(kube, world, template, newcomer, first),
+      startPod: (pod) => this.#startPod(pod, world, options),
+      stopPod: (pod) => this.#stopPod(pod),
+      createService: (service) => createService(kube, service),
+      deleteService: (target) => kube.core.deleteNamespacedService(target),
+      livingPods: () => readLivingPods(kube),
     }
     return [...unsupported, ...(await runSteps(runnable, context))]
+  }
+
+  /** Starts a pod of a check's own; its agent is asked with all others from now on. */
+  async #startPod(pod: WorldPod, world: World, options: RunOptions): Promise<PodStart> {
+    const { kube, namespaces } = this.#options
+    const start = await startPod(kube, world, pod, options)
+    if (start.state !== 'ready') return start
+    await this.#connect(pod.name, namespaces[pod.namespace])
+    this.#own.add(pod.name)
+    return start
+  }
+
+  #tracer(looks: NodeLooks, world: World): Tracer {
+    return tracerOf(looks, world, async ({ name }) => {
+      const { results, fault } = await this.#batch(name, [
+        { id: 0, kind: 'facts', timeoutMs: budgets.probeMs.ms },
+      ])
+      const facts = results.get(0)?.facts
+      if (facts === undefined) throw new Error(fault ?? 'the agent sent no facts')
+      return facts
+    })
+  }
+
+  async #stopPod(pod: WorldPod): Promise<void> {
+    const { kube, namespaces } = this.#options
+    this.#own.delete(pod.name)
+    this.#agents.get(pod.name)?.close()
+    this.#agents.delete(pod.name)
+    this.#broken.delete(pod.name)
+    await deletePod(kube, pod, namespaces[pod.namespace])
   }
 
   /**
@@ -256,7 +297,7 @@ export class Session {
     // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
     for (const stage of [plan.questions, plan.receipts]) {
       await Promise.all(
-        fixtureSpecs.map(async ({ name }) => {
+        [...fixtureSpecs.map(({ name }) => name), ...this.#own].map(async (name) => {
           const batch = await this.#batch(name, stage.get(name) ?? [])
           for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
           if (batch.fault !== undefined) faults.set(name, batch.fault)

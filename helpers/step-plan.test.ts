@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { bindSteps, cellsOf, phasesOf, type Cell } from './step-plan.ts'
+import { cellsOf, nothingMade, type Cell } from './step-cells.ts'
+import { bindSteps, phasesOf } from './step-plan.ts'
 import { couldControl } from './step-verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 import { networkPolicyChecks } from '../suites/network-policy.checks.ts'
@@ -10,7 +11,9 @@ const bound = networkPolicyChecks.map((check) => bindSteps(check, world))
 describe.each(bound.map((each) => ({ id: each.check.id, each })))('$id', ({ each }) => {
   const [, under] = each.steps
   const cells: Cell[] =
-    under === undefined ? [] : cellsOf(each, under, [...each.policies.values()], world, true)
+    under === undefined
+      ? []
+      : cellsOf(each, under, { ...nothingMade, policies: [...each.policies.values()] }, world, true)
   const denied = cells.filter(({ allowed }) => !allowed)
 
   test('denies on the same node and across nodes', () => {
@@ -58,7 +61,7 @@ test('checks of one phase leave each other’s pods alone, and no check is lost'
       const others = phase.filter((each) => each !== one).flatMap(({ policies }) => [...policies.values()])
       for (const step of one.steps) {
         const cells = (policies: typeof others) =>
-          cellsOf(one, step, policies, world, true).map(({ allowed }) => allowed)
+          cellsOf(one, step, { ...nothingMade, policies }, world, true).map(({ allowed }) => allowed)
         const own = [...one.policies.values()]
         // The engine itself says that the policies of the others change nothing for this check.
         expect(cells([...own, ...others])).toEqual(cells(own))

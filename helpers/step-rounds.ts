@@ -3,7 +3,7 @@ import { budgets } from './budgets.ts'
 import type { Step } from './check-steps.ts'
 import type { Declared } from './outcome.ts'
 import type { PlannedProbe } from './plan.ts'
-import { planCells, type Asking, type Cell } from './step-plan.ts'
+import { planCells, type Asking, type Cell } from './step-cells.ts'
 import { isAsExpected, see, type SeenCell } from './step-verdict.ts'
 import type { Replies } from './verdict.ts'
 import type { World } from './world.ts'
@@ -31,6 +31,12 @@ export const verdictRound: Asking = {
   allowedMs: budgets.probeMs.ms,
   deniedMs: budgets.policyProbeMs.ms,
 }
+
+/** How long flows must go on where the cluster does not declare that anybody enforces the policy. */
+export const holdOf = ({ apply, effectNeeds }: Step, { features }: Declared): number =>
+  apply.length > 0 && effectNeeds !== undefined && !features.includes(effectNeeds)
+    ? budgets.policyIgnoredMs.ms
+    : 0
 
 /** A round that only looks whether it is worth asking for a verdict. */
 const lookRound: Asking = {
@@ -113,5 +119,6 @@ function note<T extends Turn>(seen: Seen<T>, sentMs: number, rightAtMs: Map<T, n
   }
 }
 
+/** Which cells are right: one that goes from one wrong end to another, as packets that leave the cluster do, stands still. */
 const stateOf = (seen: Seen<Turn>): string =>
-  [...seen.values()].flatMap((cells) => cells.map(({ observation }) => observation.verdict)).join()
+  [...seen.values()].flatMap((cells) => cells.map(isAsExpected)).join()

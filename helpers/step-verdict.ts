@@ -2,13 +2,13 @@ import type { Step } from './check-steps.ts'
 import type { Observation, Verdict } from './check.ts'
 import type { Declared } from './outcome.ts'
 import type { PlannedProbe } from './plan.ts'
-import type { Cell } from './step-plan.ts'
+import type { Cell } from './step-cells.ts'
 import { observe, type Replies } from './verdict.ts'
 import type { World } from './world.ts'
 
 /**
- * What the probes of a step say. Pure. Two rules beside those of verdict.ts: silence counts as denied only while both of
- * its ends answered somebody at the same time, and a control that fails makes the rest unknown.
+ * What the probes of a step say. Pure. Two rules beside those of verdict.ts: silence counts as denied only while those of
+ * its ends that are there answered somebody at the same time, and a control that fails makes the rest unknown.
  */
 
 /** How a denied connection may end: silence, and a refusal only where the cluster declares that its policies refuse. */
@@ -37,8 +37,9 @@ export function see(
   return plan.flatMap((planned, index) => {
     const cell = cells[index]
     if (cell === undefined) return []
-    const seen = observe(planned, replies, world)
-    const expected = !cell.allowed && accepted.includes(seen.verdict) ? seen.verdict : seen.expected
+    const seen = { ...observe(planned, replies, world), ...unresolved(cell, planned, replies) }
+    const silent = cell.silentEnds ?? accepted
+    const expected = !cell.allowed && silent.includes(seen.verdict) ? seen.verdict : seen.expected
     const answers = planned.questions.flatMap(({ agent, wire }) => {
       const result = replies.result(agent, wire.id)
       return result?.end === 'answered' ? [result.ms] : []
@@ -54,7 +55,21 @@ export function see(
   })
 }
 
-/** Is the cell as the policies say? */
+/** Nobody was asked where the name led to nothing for want of a DNS server: that silence is not the address's. */
+function unresolved(
+  { via }: Cell,
+  { questions }: PlannedProbe,
+  replies: Replies,
+): Pick<Observation, 'verdict' | 'detail'> | undefined {
+  if (via !== 'former-record') return undefined
+  const lost = questions.some(({ agent, wire }) => {
+    const result = replies.result(agent, wire.id)
+    return result?.end === 'timeout' && result.phase === 'resolve'
+  })
+  return lost ? { verdict: 'unknown', detail: 'the record was not resolved in time' } : undefined
+}
+
+/** Is the cell as the state of its check says? */
 export const isAsExpected = ({ observation }: SeenCell): boolean =>
   observation.verdict === observation.expected
 
@@ -74,7 +89,7 @@ export function judgeStep(
     const named = { step: step.name, ...observation }
     if (observation.verdict === observation.expected) return named
     const cell = seen[index]?.cell
-    if (step.role === 'control') return failedControl(named)
+    if (step.role === 'control') return failedControl(named, cell?.check.policies !== undefined)
     if (observation.verdict === 'unknown') return named
     return {
       ...named,
@@ -90,20 +105,21 @@ function why(step: Step, cell: Cell | undefined, declared: Declared): string {
   return cell === undefined ? '' : `, although ${cell.because}`
 }
 
-function failedControl(observation: Observation): Observation {
+/** What a control missed, which makes the rest unknown. */
+export function failedControl(observation: Observation, ofPolicies: boolean): Observation {
   const { verdict, expected, detail } = observation
-  return {
-    ...observation,
-    verdict: 'unknown',
-    detail: `control: ${verdict === 'unknown' ? '' : `${verdict} instead of ${expected}: `}${detail ?? ''}; while the path does not work by itself, a deny proves nothing`,
-  }
+  const seen = `${verdict === 'unknown' ? '' : `${verdict} instead of ${expected}: `}${detail ?? ''}`
+  const then = ofPolicies
+    ? 'while the path does not work by itself, a deny proves nothing'
+    : 'while this does not work, the silence that comes after it proves nothing'
+  return { ...observation, verdict: 'unknown', detail: `control: ${seen}; ${then}` }
 }
 
 /** Silence is evidence of a deny only beside answers over the network to or from both of its ends. */
 function withControls(each: SeenCell, all: readonly SeenCell[], deniedMs: number): Observation {
   const { cell, observation } = each
   if (cell.allowed || observation.verdict !== observation.expected) return observation
-  const unproven = [cell.from, cell.to].filter(
+  const unproven = cell.witnesses.filter(
     (end) => !all.some((other) => isControlOf(other, end, cell, deniedMs)),
   )
   if (unproven.length === 0) return observation
@@ -128,7 +144,7 @@ function isControlOf(other: SeenCell, end: Cell['from'], denied: Cell, deniedMs:
   )
 }
 
-/** Would an answer to this cell prove that the end of the denied one was there? */
+/** Would an answer to this cell prove that a witness of the denied one was there? */
 export function couldControl(cell: Cell, end: Cell['from'], denied: Cell): boolean {
   return (
     cell.allowed &&

@@ -3,6 +3,7 @@ import type { WireEnd, WireResult } from './agent/protocol.ts'
 import { sleep } from './await.ts'
 import type { PlannedProbe } from './plan.ts'
 import { decide, type PolicyWorld } from './policy-engine.ts'
+import { SimulatedLife, type LifeFaults } from './life.testdata.ts'
 import { namespaceLabels, policyPod } from './policy-objects.ts'
 import type { StepContext } from './steps.ts'
 import type { World, WorldPod } from './world.ts'
@@ -26,6 +27,8 @@ export interface Simulated {
   leakMs?: number
   /** What the API server says to a policy. */
   refusal?: string
+  /** How the pods and Services of checks' own fare. */
+  life?: LifeFaults
 }
 
 /** What went over the wire and the API. */
@@ -39,6 +42,7 @@ export interface Log {
 export function simulate(network: Simulated): StepContext & { log: Log } {
   const { world } = network
   const log: Log = { batches: [], changes: [] }
+  const life = new SimulatedLife(world, network.life ?? {}, (change) => void log.changes.push(change))
   const active = new Map<string, { policy: V1NetworkPolicy; fromMs: number; untilMs: number }>()
   const { enforcedAfterMs = 0, restoredAfterMs = 0, enforces = () => true, leakMs = 0 } = network
   const networking = {
@@ -58,7 +62,11 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
   return {
     world,
     log,
-    declared: { features: network.features ?? ['network-policy'], expect: [], matches: () => false },
+    declared: {
+      features: network.features ?? ['network-policy', 'node-access'],
+      expect: [],
+      matches: () => false,
+    },
     kube: {
       tryApply: async (object: KubernetesObject) => {
         const policy = object as V1NetworkPolicy
@@ -70,6 +78,12 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
       },
       networking: networking as unknown as StepContext['kube']['networking'],
     },
+    startPod: (pod) => life.startPod(pod),
+    stopPod: (pod) => life.stopPod(pod),
+    createService: (service) => life.createService(service),
+    deleteService: (target) => life.deleteService(target),
+    livingPods: async () => life.livingPods(),
+    tracer: life.tracer,
     async startNewcomer(_template, newcomer, plan) {
       const { policies, namespaces } = inForce()
       const results = plan.targets.map(({ name }) => {
@@ -93,7 +107,7 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
       log.batches.push(probes)
       const policies = inForce()
       await sleep(5)
-      return repliesOf(probes, policies, network)
+      return repliesOf(probes, policies, network, life)
     },
   }
 }
@@ -102,32 +116,33 @@ function repliesOf(
   probes: readonly PlannedProbe[],
   policies: PolicyWorld,
   { world, breaks, answerMs = () => 1, dead = [] }: Simulated,
+  life: SimulatedLife,
 ) {
   const results = new Map<string, WireResult>()
-  for (const { from, mayAnswer, questions } of probes) {
-    const [to] = mayAnswer
-    if (to === undefined || dead.includes(from.name)) continue
+  for (const { from, questions } of probes) {
+    if (dead.includes(from.name)) continue
     for (const { agent, wire } of questions) {
       if (wire.kind !== 'tcp' && wire.kind !== 'udp' && wire.kind !== 'http') continue
-      const port = wire.kind === 'http' ? 8080 : 8081
-      const protocol = wire.kind === 'udp' ? 'UDP' : 'TCP'
-      const asked = { from: policyPod(from, world), to: policyPod(to, world), port, protocol } as const
-      const denied = !decide(policies, asked).allowed
-      const end = breaks?.(from, to, wire.kind, denied) ?? (denied ? 'timeout' : 'answered')
-      const identity = {
-        nonce: wire.nonce,
-        podUid: to.uid,
-        pod: to.fullName,
-        node: to.pinnedTo,
-        saw: from.ip,
-      }
+      const found = life.whoHas(wire.host, from)
+      const end = typeof found === 'string' ? found : endOf(found)
       results.set(`${agent}/${wire.id}`, {
         id: wire.id,
         end,
         attempts: 1,
-        ms: end === 'answered' ? answerMs(from, to) : wire.timeoutMs,
-        ...(end === 'answered' ? { identity } : {}),
+        ms: typeof found !== 'string' && end === 'answered' ? answerMs(from, found) : wire.timeoutMs,
+        ...(typeof found !== 'string' && end === 'answered' ? { identity: identityOf(found) } : {}),
       })
+      function endOf(to: WorldPod): WireEnd {
+        const port = wire.kind === 'http' ? 8080 : 8081
+        const protocol = wire.kind === 'udp' ? 'UDP' : 'TCP'
+        const asked = { from: policyPod(from, world), to: policyPod(to, world), port, protocol } as const
+        const denied = !decide(policies, asked).allowed
+        return breaks?.(from, to, wire.kind, denied) ?? (denied ? 'timeout' : 'answered')
+      }
+      function identityOf(to: WorldPod) {
+        const nonce = 'nonce' in wire ? wire.nonce : ''
+        return { nonce, podUid: to.uid, pod: to.fullName, node: to.pinnedTo, saw: from.ip }
+      }
     }
   }
   return {

@@ -1,39 +1,37 @@
-import type { V1NetworkPolicy } from '@kubernetes/client-node'
-import { awaitUntil } from './await.ts'
-import { budgets } from './budgets.ts'
 import type { FirstPlan, FirstReport } from './agent/first-packets.ts'
 import { newcomerRole, type Step } from './check-steps.ts'
 import type { Check, Observation, Outcome, StepResult } from './check.ts'
 import { messageOf } from './errors.ts'
 import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
-import { apiMessage, type Kube } from './kube.ts'
-import type { NodeLooks } from './node-looks.ts'
+import { givenAway, judgeStart, type LivingPod } from './life-verdict.ts'
 import { outcomeOf } from './outcome.ts'
-import { bindSteps, cellsOf, firstCells, phasesOf, type BoundCheck, type Cell } from './step-plan.ts'
-import { round, settle, verdictRound, type RoundContext, type Seen } from './step-rounds.ts'
-import { judgeStep } from './step-verdict.ts'
+import { cellsOf, firstCells, type Cell } from './step-cells.ts'
+import { change, nothing, removeAll, stateOf, type ChangeContext, type Made } from './step-changes.ts'
+import { tellMoments, type OnMoment } from './step-moments.ts'
+import { bindSteps, phasesOf, type BoundCheck } from './step-plan.ts'
+import { holdOf, round, settle, verdictRound, type RoundContext, type Seen } from './step-rounds.ts'
+import { timesOf } from './step-times.ts'
+import { lookForTraces, type Tracer } from './step-traces.ts'
+import { failedControl, judgeStep } from './step-verdict.ts'
 import { rounded } from './verdict.ts'
 import type { WorldPod } from './world.ts'
 
 /** What checks with steps are run on. */
-export interface StepContext extends RoundContext {
-  kube: Pick<Kube, 'tryApply' | 'networking'>
-  /** The look from the nodes; undefined without access to them. */
-  looks?: NodeLooks
+export interface StepContext extends RoundContext, ChangeContext {
+  /** Looks for traces of pods on their nodes; undefined without access to them. */
+  tracer?: Tracer
   /** Starts a pod like `template` under this name, and returns what it could reach from its first moment. */
   startNewcomer(template: WorldPod, newcomer: WorldPod, plan: FirstPlan): Promise<FirstReport>
-  /** Told when policies were applied, when they are about to be deleted, and when a phase is over: the place for faults. */
-  onMoment?: (moment: Moment) => Promise<void>
+  /** The pods that have an address of their own now. */
+  livingPods(): Promise<readonly LivingPod[]>
+  /** Told of the moments of a phase: the place for faults. */
+  onMoment?: OnMoment
 }
-
-/** Moments in the life of the policies of a phase. */
-export type Moment = 'applied' | 'deleting' | 'ended'
 
 /** One check on its way through its steps. */
 interface Running {
   bound: BoundCheck
-  /** Its policies that are in force now, by the name that the check gives them. */
-  inForce: Map<string, V1NetworkPolicy>
+  made: Made
   observations: Observation[]
   steps: StepResult[]
   measurements: NonNullable<Outcome['measurements']>
@@ -46,6 +44,8 @@ interface RunningTurn {
   running: Running
   step: Step
   cells: Cell[]
+  /** What is to be said of the pods that it has started. */
+  started: Observation[]
 }
 
 /**
@@ -59,7 +59,7 @@ interface RunningTurn {
 export async function runSteps(checks: readonly Check[], context: StepContext): Promise<Outcome[]> {
   const running = checks.map((check): Running => ({
     bound: bindSteps(check, context.world),
-    inForce: new Map(),
+    made: nothing(),
     observations: [],
     steps: [],
     measurements: [],
@@ -83,19 +83,20 @@ export async function runSteps(checks: readonly Check[], context: StepContext): 
 async function stopBroken(running: readonly Running[], context: StepContext): Promise<void> {
   const turns = running.flatMap((each) => {
     const [step] = each.bound.steps
-    return step !== undefined && isPlainControl(step) ? [turnOf(each, step, context)] : []
+    return step !== undefined && isPlainControl(step) ? [turnOf(each, step, [], context)] : []
   })
   if (turns.length === 0) return
   const startedMs = performance.now()
   const seen = await round(turns, verdictRound, context)
   for (const turn of turns) {
-    const { observations, off } = judged(turn, seen, context)
-    if (off.length > 0) writeDown(turn, observations, off, startedMs)
+    const observations = await judged(turn, seen, context)
+    if (offOf(observations).length > 0) writeDown(turn, observations, startedMs)
   }
 }
 
-const isPlainControl = ({ role, apply, delete: deleted }: Step): boolean =>
-  role === 'control' && apply.length === 0 && deleted.length === 0
+const isPlainControl = ({ role, ...step }: Step): boolean =>
+  role === 'control' &&
+  (['apply', 'delete', 'start', 'stop', 'traces'] as const).every((key) => step[key].length === 0)
 
 async function runPhase(phase: readonly Running[], context: StepContext): Promise<void> {
   const longest = Math.max(0, ...phase.map(({ bound }) => bound.steps.length))
@@ -105,8 +106,9 @@ async function runPhase(phase: readonly Running[], context: StepContext): Promis
       await runStep(phase, index, context)
     }
   } finally {
-    await Promise.all(phase.map((running) => remove(running, [...running.inForce.keys()], context)))
-    await context.onMoment?.('ended')
+    await context.onMoment?.('ending', [])
+    await Promise.all(phase.map(({ bound, made }) => removeAll(bound, made, context)))
+    await context.onMoment?.('ended', [])
   }
 }
 
@@ -116,35 +118,74 @@ async function runStep(phase: readonly Running[], index: number, context: StepCo
     const step = running.stopped === undefined ? running.bound.steps[index] : undefined
     return step === undefined ? [] : [{ running, step }]
   })
-  if (turning.some(({ step }) => step.delete.length > 0)) await context.onMoment?.('deleting')
+  await tellMoments('before', turning, context.onMoment)
   const startedMs = performance.now()
-  await Promise.all(turning.map(({ running, step }) => change(running, step, context)))
-  if (turning.some(({ step }) => step.apply.length > 0)) await context.onMoment?.('applied')
-  const turns = turning
-    .filter(({ running }) => running.stopped === undefined)
-    .map(({ running, step }) => turnOf(running, step, context))
-  if (turns.length === 0) return
-  const holdMs = Math.max(...turns.map(({ step }) => holdOf(step, context)))
-  const { seen, rightAtMs } = turns.every(({ step }) => isPlainControl(step))
-    ? { seen: await round(turns, verdictRound, context), rightAtMs: new Map<RunningTurn, number>() }
-    : await settle(turns, startedMs, holdMs, context)
-  for (const turn of turns) {
-    const { observations, off } = judged(turn, seen, context)
-    const first = off.length === 0 ? await firstPackets(turn.running, turn.step, context) : []
-    const offFirst = first.filter(({ verdict, expected }) => verdict !== expected)
-    writeDown(turn, [...observations, ...first], [...off, ...offFirst], startedMs)
+  const changed = await Promise.all(
+    turning.map(({ running, step }) => change(running.bound, running.made, step, context)),
+  )
+  await tellMoments('after', turning, context.onMoment)
+  const living = changed.some(({ starts }) => starts.size > 0) ? await context.livingPods() : []
+  const turns = turning.flatMap(({ running, step }, at) => {
+    const { refusal, starts = new Map(), measurements = [] } = changed[at] ?? {}
+    running.measurements.push(...measurements)
+    if (refusal !== undefined) running.stopped = `in step "${step.name}" ${refusal}`
+    const started = [...starts].map(([role, start]) =>
+      judgeStart(step, podOf(running, role), start, living, context.world),
+    )
+    if ([...starts.values()].every(({ state }) => state === 'ready') && refusal === undefined)
+      return [turnOf(running, step, started, context)]
+    // Without its pods the step has nobody to ask.
+    writeDown({ running, step }, ofControl(step, started), startedMs)
+    running.stopped ??= `in step "${step.name}" not every pod became Ready`
+    return []
+  })
+  if (turns.length > 0) await askTurns(turns, startedMs, context)
+}
+
+function podOf({ bound }: Running, role: string): WorldPod {
+  const pod = bound.pods.get(role)
+  if (pod === undefined) throw new Error(`${bound.check.id} declares no pod "${role}"`)
+  return pod
+}
+
+/** Asks the flows of all turns, until they are as they must be or stand still. */
+async function askTurns(
+  turns: readonly RunningTurn[],
+  startedMs: number,
+  context: StepContext,
+): Promise<void> {
+  const holdMs = Math.max(...turns.map(({ step }) => holdOf(step, context.declared)))
+  const looking = Promise.all(
+    turns.map(({ running, step }) => lookForTraces(step, running.made, context.tracer, context)),
+  )
+  const [{ seen, rightAtMs }, looks] = await Promise.all([
+    turns.every(({ step }) => isPlainControl(step))
+      ? { seen: await round(turns, verdictRound, context), rightAtMs: new Map<RunningTurn, number>() }
+      : settle(turns, startedMs, holdMs, context),
+    looking,
+  ])
+  for (const [at, turn] of turns.entries()) {
+    const { running, step, cells } = turn
+    const traced = looks[at] ?? { observations: [], measurements: [] }
+    running.measurements.push(...traced.measurements)
+    const observations = [...(await judged(turn, seen, context)), ...ofControl(step, traced.observations)]
+    const isRight = offOf(observations).length === 0
+    const first = isRight ? await firstPackets(running, step, context) : []
+    writeDown(turn, [...observations, ...first], startedMs)
     const rightMs = rightAtMs.get(turn)
-    if (off.length === 0 && rightMs !== undefined) measure(turn, rounded(rightMs - startedMs))
+    if (!isRight || rightMs === undefined) continue
+    const { measurements } = running
+    measurements.push(...timesOf(step, cells, rounded(rightMs - startedMs), measurements))
   }
 }
 
 /** What a pod that starts now reaches, where the step asks for one; only when the policies are known to be enforced. */
 async function firstPackets(running: Running, step: Step, context: StepContext): Promise<Observation[]> {
-  const { bound, inForce, measurements } = running
+  const { bound, made, measurements } = running
   const newcomer = bound.pods.get(newcomerRole)
   const template = bound.pods.get(step.newcomer?.like ?? '')
   if (newcomer === undefined || template === undefined) return []
-  const cells = firstCells(bound, step, [...inForce.values()], context.world)
+  const cells = firstCells(bound, step, stateOf(made), context.world)
   try {
     const report = await context.startNewcomer(template, newcomer, firstPlan(cells))
     measurements.push(...firstMeasurements(cells, report))
@@ -154,79 +195,51 @@ async function firstPackets(running: Running, step: Step, context: StepContext):
   }
 }
 
-function turnOf(running: Running, step: Step, { world, declared }: StepContext): RunningTurn {
+function turnOf(
+  running: Running,
+  step: Step,
+  started: Observation[],
+  { world, declared }: StepContext,
+): RunningTurn {
   const enforced = step.effectNeeds === undefined || declared.features.includes(step.effectNeeds)
-  return {
-    running,
-    step,
-    cells: cellsOf(running.bound, step, [...running.inForce.values()], world, enforced),
-  }
+  const cells = cellsOf(running.bound, step, stateOf(running.made), world, enforced)
+  return { running, step, cells, started }
 }
 
-/** How long flows must go on where the cluster does not declare that anybody enforces the policy. */
-const holdOf = ({ apply, effectNeeds }: Step, { declared }: StepContext): number =>
-  apply.length > 0 && effectNeeds !== undefined && !declared.features.includes(effectNeeds)
-    ? budgets.policyIgnoredMs.ms
-    : 0
+const offOf = (observations: readonly Observation[]): Observation[] =>
+  observations.filter(({ verdict, expected }) => verdict !== expected)
 
-/** Deletes and applies what the step says. What the API server refuses ends the check. */
-async function change(running: Running, step: Step, context: StepContext): Promise<void> {
-  await remove(running, step.delete, context)
-  const refusals = await Promise.all(
-    step.apply.map(async (name) => {
-      const policy = running.bound.policies.get(name)
-      if (policy === undefined) throw new Error(`${running.bound.check.id} declares no policy "${name}"`)
-      // Before the request: one that got no answer may have been carried out.
-      running.inForce.set(name, policy)
-      const refusal = await context.kube.tryApply(policy)
-      return refusal === undefined ? [] : [`policy ${policy.metadata?.name}: ${refusal}`]
-    }),
+/** Of a control: what it missed makes the rest unknown. */
+const ofControl = ({ role }: Step, observations: readonly Observation[]): Observation[] =>
+  observations.map((each) =>
+    role === 'control' && each.verdict !== each.expected ? failedControl(each, false) : each,
   )
-  const [first] = refusals.flat()
-  if (first !== undefined) running.stopped = `in step "${step.name}" the API server did not accept ${first}`
-}
 
-async function remove(running: Running, names: readonly string[], { kube }: StepContext): Promise<void> {
-  for (const policyName of names) {
-    const { name = '', namespace = '' } = running.inForce.get(policyName)?.metadata ?? {}
-    await awaitUntil(
-      async () => {
-        try {
-          await kube.networking.deleteNamespacedNetworkPolicy({ name, namespace })
-        } catch (error) {
-          const seen = apiMessage(error)
-          if (!seen.startsWith('HTTP 404')) return { done: false, seen }
-        }
-        return { done: true, value: undefined }
-      },
-      {
-        what: `policy ${namespace}/${name} of ${running.bound.check.id} to be deleted`,
-        budget: budgets.policyEnforcedMs,
-        next: `delete it by hand: kubectl -n ${namespace} delete networkpolicy ${name}`,
-      },
-    )
-    running.inForce.delete(policyName)
-  }
-}
-
-interface Judged {
-  observations: Observation[]
-  off: Observation[]
-}
-
-function judged(turn: RunningTurn, seen: Seen<RunningTurn>, { declared }: StepContext): Judged {
-  const observations = judgeStep(turn.step, seen.get(turn) ?? [], declared, verdictRound.deniedMs)
-  return { observations, off: observations.filter(({ verdict, expected }) => verdict !== expected) }
+async function judged(
+  turn: RunningTurn,
+  seen: Seen<RunningTurn>,
+  context: StepContext,
+): Promise<Observation[]> {
+  const { step, cells, started } = turn
+  const observations = judgeStep(step, seen.get(turn) ?? [], context.declared, verdictRound.deniedMs)
+  const living = offOf(observations).length > 0 ? await context.livingPods() : []
+  return [
+    ...ofControl(step, started),
+    ...observations.map((each, index) => {
+      const cell = cells[index]
+      return cell === undefined ? each : givenAway(cell, each, living)
+    }),
+  ]
 }
 
 /** A control that went well is counted, not listed; one that did not ends its check. */
 function writeDown(
-  { running, step }: RunningTurn,
+  { running, step }: Pick<RunningTurn, 'running' | 'step'>,
   observations: readonly Observation[],
-  off: readonly Observation[],
   startedMs: number,
 ): void {
   const isControl = step.role === 'control'
+  const off = offOf(observations)
   if (isControl && off.length > 0) running.stopped = `step "${step.name}" did not hold`
   running.observations.push(...(isControl ? off : observations))
   running.steps.push({
@@ -238,25 +251,15 @@ function writeDown(
   })
 }
 
-const enforcedName = 'policy created to enforced'
-
-/** Until the sending of the first round that saw every cell right, and so did all after it: an upper bound, one round wide. */
-function measure({ running, step, cells }: RunningTurn, ms: number): void {
-  const { measurements } = running
-  if (step.apply.length > 0 && cells.some(({ allowed }) => !allowed))
-    measurements.push({ name: enforcedName, ms })
-  // Where nothing was enforced there is nothing to restore.
-  else if (step.delete.length > 0 && measurements.some(({ name }) => name === enforcedName))
-    measurements.push({ name: 'policy deleted to restored', ms })
-}
-
 function outcomeFor(running: Running, { declared }: StepContext): Outcome {
   const { bound, observations, steps, measurements, stopped } = running
   const durationMs = steps.reduce((sum, { ms }) => sum + ms, 0)
   const outcome = outcomeOf(bound.check, observations, durationMs, declared)
+  // What a check saw before it had to end is no reason to pass.
+  const cutShort = stopped !== undefined && (observations.length === 0 || outcome.outcome === 'passed')
   return {
     ...outcome,
-    ...(observations.length === 0 && stopped !== undefined ? { reason: stopped } : {}),
+    ...(cutShort ? { outcome: 'not-run', reason: stopped } : {}),
     steps,
     ...(measurements.length === 0 ? {} : { measurements }),
   }

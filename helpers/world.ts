@@ -87,15 +87,23 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
       serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
       servers: dnsServers(pods.items),
     },
-    allPods: pods.items
-      .filter((pod) => pod.spec?.hostNetwork !== true && isRunning(pod))
-      .map((pod) => ({ name: fullName(pod), ip: pod.status?.podIP ?? '' }))
-      .filter((pod) => pod.ip !== ''),
+    allPods: livingPods(pods.items),
     podSubnet: options.podSubnet,
     clusterDomain,
     namespaces: options.namespaces,
   }
 }
+
+/** Every pod of the cluster with an address of its own, as the API says now. */
+export async function readLivingPods(kube: Kube): Promise<World['allPods']> {
+  return livingPods((await kube.core.listPodForAllNamespaces()).items)
+}
+
+const livingPods = (pods: readonly V1Pod[]): World['allPods'] =>
+  pods
+    .filter((pod) => pod.spec?.hostNetwork !== true && isRunning(pod))
+    .map((pod) => ({ name: fullName(pod), ip: pod.status?.podIP ?? '' }))
+    .filter((pod) => pod.ip !== '')
 
 /** All nodes, control planes first, by name. */
 export async function readNodes(kube: Kube): Promise<WorldNode[]> {

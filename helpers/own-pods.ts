@@ -1,0 +1,153 @@
+import type { V1Container } from '@kubernetes/client-node'
+import { awaitUntil } from './await.ts'
+import { budgets } from './budgets.ts'
+import { messageOf } from './errors.ts'
+import { containers } from './fixtures.ts'
+import { containerLike, podLike } from './pod-like.ts'
+import { apiMessage, type Kube } from './kube.ts'
+import type { World, WorldPod } from './world.ts'
+
+/** Pods that a check starts and stops itself. */
+
+/**
+ * The tools are asked for nothing here. As process 1 of their container they take no notice of SIGTERM, which would make
+ * every deletion a second longer.
+ */
+const agentAlone = (of: readonly V1Container[]): { containers: V1Container[] } => ({
+  containers: of.filter(({ name }) => name === containers.agent).map(containerLike),
+})
+
+/** What became of the start of a pod. */
+export type PodStart =
+  | { state: 'ready'; pod: WorldPod; readyMs: number }
+  /** The network plugin says that it could not set it up: evidence against the network. */
+  | { state: 'no-network'; event: string }
+  /** It does not run, and nobody says that it is the network. */
+  | { state: 'unknown'; why: string }
+
+/** How a pod is waited for. */
+export interface StartOptions {
+  signal?: AbortSignal
+  /** Milliseconds that a pod may be without a network until it is a finding; the budget podNetworkMs unless said. */
+  settledMs?: number
+}
+
+/** How often the API is asked; the times that are measured are as exact as this, in milliseconds. */
+const everyMs = 50
+
+/**
+ * Creates a pod like the fixture pods of its node, and waits until it is Ready with an address.
+ *
+ * @param pod as it will be, without an address
+ * @throws the signal's reason
+ */
+export async function startPod(
+  kube: Kube,
+  world: World,
+  pod: WorldPod,
+  { signal, settledMs = budgets.podNetworkMs.ms }: StartOptions,
+): Promise<PodStart> {
+  const neighbour = world.pods.find((each) => each.node === pod.node)
+  if (neighbour === undefined) throw new Error(`no fixture pod on ${pod.node}`)
+  const model = await kube.core.readNamespacedPod({
+    name: neighbour.name,
+    namespace: world.namespaces[neighbour.namespace],
+  })
+  const namespace = world.namespaces[pod.namespace]
+  const startedMs = performance.now()
+  const refusal = await kube.tryApply(podLike(model, pod, namespace, agentAlone))
+  if (refusal !== undefined) return { state: 'unknown', why: `the API server did not accept it: ${refusal}` }
+  let brokenSinceMs: number | undefined
+  try {
+    return await awaitUntil<PodStart>(
+      async () => {
+        const nowMs = performance.now()
+        const { running, seen, uid } = await lookAt(kube, pod, namespace)
+        if (running !== undefined) {
+          return { done: true, value: { state: 'ready', pod: running, readyMs: nowMs - startedMs } as const }
+        }
+        if (nowMs - startedMs < eventsAfterMs) return { done: false, seen }
+        const event = await networkFailure(kube, namespace, uid)
+        if (event === undefined) return { done: false, seen }
+        brokenSinceMs ??= nowMs
+        return nowMs - brokenSinceMs >= settledMs
+          ? { done: true, value: { state: 'no-network', event } as const }
+          : { done: false, seen: event }
+      },
+      {
+        what: `pod ${pod.fullName} to be Ready`,
+        budget: budgets.ownPodReadyMs,
+        next: 'look at its events',
+        everyMs,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    )
+  } catch (error) {
+    signal?.throwIfAborted()
+    return { state: 'unknown', why: messageOf(error) }
+  }
+}
+
+/** After this without being Ready, the events of a pod are read too, in milliseconds. */
+const eventsAfterMs = 1_000
+
+async function lookAt(
+  kube: Kube,
+  pod: WorldPod,
+  namespace: string,
+): Promise<{ running?: WorldPod; seen: string; uid: string }> {
+  const { metadata, status, spec } = await kube.core.readNamespacedPod({ name: pod.name, namespace })
+  const ip = status?.podIP ?? ''
+  const uid = metadata?.uid ?? ''
+  const ready = status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting !== undefined)
+  const seen = waiting?.state?.waiting?.reason ?? status?.phase ?? 'no status'
+  if (!ready || ip === '') return { seen, uid }
+  const labels = metadata?.labels ?? {}
+  return { seen, uid, running: { ...pod, uid, ip, ready, runsOn: spec?.nodeName, labels } }
+}
+
+/** How containerd and CRI-O say that the network plugin failed, and the kubelet that there is none. */
+const saysNetwork = /failed to set ?up network|to CNI network|network plugin|network is not ready/i
+
+async function networkFailure(kube: Kube, namespace: string, uid: string): Promise<string | undefined> {
+  const fieldSelector = `involvedObject.uid=${uid}`
+  const { items } = await kube.core.listNamespacedEvent({ namespace, fieldSelector })
+  const last = items.filter(({ message = '' }) => saysNetwork.test(message)).at(-1)
+  return last === undefined ? undefined : `${last.reason}: ${last.message}`
+}
+
+/**
+ * Deletes a pod and waits until it is gone from the API; one that does not exist is gone.
+ *
+ * @param graceSeconds instead of the pod's own
+ * @throws {BudgetExceeded} when it stays
+ */
+export async function deletePod(
+  kube: Kube,
+  { name, fullName }: WorldPod,
+  namespace: string,
+  graceSeconds?: number,
+): Promise<void> {
+  const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }
+  let asked = false
+  await awaitUntil(
+    async () => {
+      try {
+        if (!asked) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
+        asked = true
+        const { status } = await kube.core.readNamespacedPod({ name, namespace })
+        return { done: false, seen: `it is still there (${status?.phase ?? 'no status'})` }
+      } catch (error) {
+        const seen = apiMessage(error)
+        return seen.startsWith('HTTP 404') ? { done: true, value: undefined } : { done: false, seen }
+      }
+    },
+    {
+      what: `pod ${fullName} to be gone`,
+      budget: budgets.ownPodGoneMs,
+      next: `delete it by hand: kubectl -n ${namespace} delete pod ${name}`,
+      everyMs,
+    },
+  )
+}
