@@ -1,6 +1,7 @@
 import type { Check } from '../helpers/check.ts'
 import { cniChecks } from './cni.checks.ts'
 import { dnsChecks } from './dns.checks.ts'
+import { lifeCycleChecks } from './life-cycle.checks.ts'
 import { loopbackChecks } from './loopback.checks.ts'
 import { networkPolicyChecks } from './network-policy.checks.ts'
 import { podToPodChecks } from './pod-to-pod.checks.ts'
@@ -15,5 +16,6 @@ export const checks: readonly Check[] = [
   ...serviceChecks,
   ...dnsChecks,
   ...cniChecks,
+  ...lifeCycleChecks,
   ...networkPolicyChecks,
 ]
