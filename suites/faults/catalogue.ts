@@ -1,5 +1,6 @@
 import { dnsFaults } from './dns-faults.ts'
 import type { Fault } from './fault.ts'
+import { lifeFaults } from './life-faults.ts'
 import { lookFaults } from './look-faults.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
@@ -15,6 +16,7 @@ export const faults: readonly Fault[] = [
   ...podFaults,
   ...statusFaults,
   ...policyFaults,
+  ...lifeFaults,
   ...lookFaults,
   ...tunnelFaults,
   ...workloadFaults,

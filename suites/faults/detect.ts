@@ -3,7 +3,8 @@ import { budgets } from '../../helpers/budgets.ts'
 import { isLooking, isPlain, type Check, type Outcome } from '../../helpers/check.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
-import type { Fault, FaultContext } from './fault.ts'
+import type { Moment } from '../../helpers/step-moments.ts'
+import { stepMoments, type Fault, type FaultContext } from './fault.ts'
 
 /** One cell of the detection matrix that is not as the fault declares it. */
 interface WrongCell {
@@ -38,19 +39,22 @@ export async function detect(
   context: FaultContext,
 ): Promise<Detection> {
   const isStepped = picomatch([...(fault.stepped ?? [])])
-  const asked = checks.filter((check) => isPlain(check) || isStepped(check.id))
+  // What comes with the steps of a check is made when the others have been asked: they could say nothing about it.
+  const comesWithSteps = fault.when in stepMoments
+  const asked = checks.filter((check) => (isPlain(check) ? !comesWithSteps : isStepped(check.id)))
   let outcomes: Outcome[] = []
   let vacuous: string | undefined
   try {
-    if (fault.when === 'before-run') await fault.inject(context)
+    if (fault.when === 'before-run') await fault.inject(context, [])
     outcomes = await context.session.run(asked, { ...injecting(fault, context), settledMs })
     vacuous = await fault.vacuous(context, outcomes)
   } finally {
     await fault.heal(context)
   }
-  const { converged, ms } = await context.session.converge(asked)
+  const plain = checks.filter(isPlain)
+  const { converged, ms } = await context.session.converge(plain)
   const rest = asked.filter((check) => !isPlain(check) || isLooking(check))
-  const unhealed = await stillRed(converged ? rest : asked, context)
+  const unhealed = await stillRed(converged ? rest : [...plain, ...rest], context)
   const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,
@@ -83,12 +87,12 @@ const isRed = ({ outcome }: Outcome): boolean => outcome === 'failed' || outcome
 function injecting(fault: Fault, context: FaultContext): RunOptions {
   const { when } = fault
   if (when === 'before-run') return {}
-  if (when === 'mid-run') return { beforeAsking: () => fault.inject(context) }
-  const [begins, ends] = when === 'under-policy' ? ['applied', 'deleting'] : ['deleting', 'ended']
+  if (when === 'mid-run') return { beforeAsking: () => fault.inject(context, []) }
+  const [begins, ...ends]: readonly Moment[] = stepMoments[when]
   return {
-    async onMoment(moment) {
-      if (moment === begins) await fault.inject(context)
-      if (moment === ends) await fault.heal(context)
+    async onMoment(moment, lives) {
+      if (ends.includes(moment)) await fault.heal(context)
+      if (moment === begins) await fault.inject(context, lives)
     },
   }
 }

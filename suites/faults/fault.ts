@@ -4,6 +4,7 @@ import type { Declared } from '../../helpers/outcome.ts'
 import type { Kube } from '../../helpers/kube.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { Session } from '../../helpers/session.ts'
+import type { Life, Moment } from '../../helpers/step-moments.ts'
 import type { World } from '../../helpers/world.ts'
 
 /** What a fault may touch: one of our own clusters, never another. */
@@ -47,6 +48,25 @@ export function unmetNeed({ needs = {} }: Fault, { cni, declared }: Ground): str
   return undefined
 }
 
+/**
+ * Faults that come with what a check changes. The first moment makes them, each other mends them.
+ *
+ * - `under-policy`: while policies are applied
+ * - `before-apply`, `before-removal`, `before-start`: before a check applies, deletes or starts what is its own, until it is over
+ * - `after-stop`: when a pod of its own has gone, until the next one starts
+ * - `after-start`: when a pod of its own runs, until the check is over
+ */
+export const stepMoments = {
+  'under-policy': ['applied', 'deleting', 'ending'],
+  'before-apply': ['applying', 'ended'],
+  'before-removal': ['deleting', 'ended'],
+  // What was not made can hardly be taken away while it lasts.
+  'before-start': ['starting', 'ending'],
+  'after-stop': ['stopped', 'starting', 'ending'],
+  'after-start': ['started', 'ending'],
+} as const satisfies Record<string, readonly [Moment, ...Moment[]]>
+type StepMoment = keyof typeof stepMoments
+
 /** A fault is a value like a check: what it breaks, which checks it must turn red, how it is made and mended. */
 export interface Fault {
   id: string
@@ -64,12 +84,10 @@ export interface Fault {
   stepped?: readonly string[]
   /** Where it can be made at all; everywhere unless said. */
   needs?: Needs
-  /**
-   * `mid-run`: made between the look at the API and the first packet. `under-policy`: made whenever a check has applied
-   * policies, mended before it deletes them. `before-removal`: made before that, mended when the check is over.
-   */
-  when: 'before-run' | 'mid-run' | 'under-policy' | 'before-removal'
-  inject(context: FaultContext): Promise<void>
+  /** Before the run; between the look at the API and the first packet; or at a moment of checks with steps. */
+  when: 'before-run' | 'mid-run' | StepMoment
+  /** @param lives the pods that the moment is about */
+  inject(context: FaultContext, lives: readonly Life[]): Promise<void>
   /** Asked while the fault lasts, after the run: why it was vacuous; undefined when it took. */
   vacuous(context: FaultContext, outcomes: readonly Outcome[]): Promise<string | undefined>
   /** Comes again after the run, also when it has come before. */
