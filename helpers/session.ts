@@ -1,11 +1,8 @@
-import { AgentClient, type BatchResult } from './agent/client.ts'
-import { openExecStream } from './agent/exec-stream.ts'
-import type { WireProbe, WireResult } from './agent/protocol.ts'
+import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
 import { isLooking, isPlain, type Check, type Observation, type Outcome } from './check.ts'
-import { messageOf } from './errors.ts'
-import { agentCommand, containers, fixtureSpecs } from './fixtures.ts'
+import { fixtureSpecs } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './newcomer.ts'
 import { createService } from './own-services.ts'
@@ -88,10 +85,7 @@ const lookEveryMs = 500
  */
 export class Session {
   readonly #options: SessionOptions
-  readonly #agents = new Map<string, AgentClient>()
-  readonly #broken = new Map<string, string>()
-  /** Pods of checks that run now. */
-  readonly #own = new Set<string>()
+  readonly #agents: Agents
   /** What the cluster declares and what this session can do. */
   readonly declared: Declared
   /** The look from the nodes; undefined without access to them. */
@@ -99,7 +93,8 @@ export class Session {
 
   private constructor(options: SessionOptions) {
     this.#options = options
-    const { kube, declared, access } = options
+    const { kube, declared, access, namespaces } = options
+    this.#agents = new Agents(kube.config, namespaces)
     this.declared = withAccess(declared, access !== undefined)
     this.looks = access === undefined ? undefined : new NodeLooks(kube, access)
   }
@@ -107,39 +102,13 @@ export class Session {
   /** Opens one exec stream per fixture pod, side by side. An agent that does not answer makes `unknown`, it does not throw. */
   static async open(options: SessionOptions): Promise<Session> {
     const session = new Session(options)
-    await Promise.all(
-      fixtureSpecs.map(({ name, namespace }) => session.#connect(name, options.namespaces[namespace])),
-    )
+    await session.#agents.connect(fixtureSpecs)
     return session
   }
 
-  async #connect(name: string, namespace: string): Promise<void> {
-    try {
-      const transport = await openExecStream(this.#options.kube.config, {
-        namespace,
-        pod: name,
-        container: containers.agent,
-        command: agentCommand,
-      })
-      this.#agents.set(name, await AgentClient.open(transport))
-      this.#broken.delete(name)
-    } catch (error) {
-      this.#broken.set(name, messageOf(error))
-    }
-  }
-
   /** Opens the streams again that have broken, such as those of a pod that was made anew. */
-  async reconnect(): Promise<void> {
-    const { namespaces } = this.#options
-    await Promise.all(
-      fixtureSpecs
-        .filter(({ name }) => this.#broken.has(name) || this.#agents.get(name)?.fault !== undefined)
-        .map(({ name, namespace }) => {
-          this.#agents.get(name)?.close()
-          this.#agents.delete(name)
-          return this.#connect(name, namespaces[namespace])
-        }),
-    )
+  reconnect(): Promise<void> {
+    return this.#agents.reconnect()
   }
 
   /** What the API says now. */
@@ -166,12 +135,12 @@ export class Session {
   async #runPlain(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
     const { declared } = this
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
-    const [world] = await Promise.all([this.world(), this.reconnect()])
+    const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
     const plan = makePlan(runnable, world)
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
     const [replies, taken] = await Promise.all([
-      this.#ask(plan),
+      this.#agents.ask(plan),
       runnable.some(isLooking) ? this.looks?.take(world) : undefined,
     ])
     const seen = await this.#lookAgain(runnable, { plan, replies, world, looks: taken }, options)
@@ -209,7 +178,7 @@ export class Session {
       .filter((check) => !runnable.includes(check))
       .map((check) => outcomeOf(check, [], 0, declared))
     if (runnable.length === 0) return unsupported
-    const [world] = await Promise.all([this.world(), this.reconnect()])
+    const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
     const ask = (probes: PlannedProbe[]): Promise<Replies> => this.ask(probes)
     const context: StepContext = {
       ...options,
@@ -230,17 +199,16 @@ export class Session {
 
   /** Starts a pod of a check's own; its agent is asked with all others from now on. */
   async #startPod(pod: WorldPod, world: World, options: RunOptions): Promise<PodStart> {
-    const { kube, namespaces } = this.#options
+    const { kube } = this.#options
     const start = await startPod(kube, world, pod, options)
     if (start.state !== 'ready') return start
-    await this.#connect(pod.name, namespaces[pod.namespace])
-    this.#own.add(pod.name)
+    await this.#agents.connect([pod])
     return start
   }
 
   #tracer(looks: NodeLooks, world: World): Tracer {
     return tracerOf(looks, world, async ({ name }) => {
-      const { results, fault } = await this.#batch(name, [
+      const { results, fault } = await this.#agents.batch(name, [
         { id: 0, kind: 'facts', timeoutMs: budgets.probeMs.ms },
       ])
       const facts = results.get(0)?.facts
@@ -251,10 +219,7 @@ export class Session {
 
   async #stopPod(pod: WorldPod): Promise<void> {
     const { kube, namespaces } = this.#options
-    this.#own.delete(pod.name)
-    this.#agents.get(pod.name)?.close()
-    this.#agents.delete(pod.name)
-    this.#broken.delete(pod.name)
+    this.#agents.disconnect(pod)
     await deletePod(kube, pod, namespaces[pod.namespace])
   }
 
@@ -288,40 +253,11 @@ export class Session {
 
   /** Asks all probes at the same time; their ids must differ. */
   ask(probes: PlannedProbe[]): Promise<Replies> {
-    return this.#ask(planOf(probes))
-  }
-
-  async #ask(plan: Plan): Promise<Replies> {
-    const results = new Map<string, WireResult>()
-    const faults = new Map<string, string>(this.#broken)
-    // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
-    for (const stage of [plan.questions, plan.receipts]) {
-      await Promise.all(
-        [...fixtureSpecs.map(({ name }) => name), ...this.#own].map(async (name) => {
-          const batch = await this.#batch(name, stage.get(name) ?? [])
-          for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
-          if (batch.fault !== undefined) faults.set(name, batch.fault)
-        }),
-      )
-    }
-    return {
-      result: (agent, id) => results.get(`${agent}/${id}`),
-      fault: (agent) => faults.get(agent),
-      facts: new Map(
-        [...results.values()].flatMap(({ facts }) => (facts === undefined ? [] : [[facts.pod, facts]])),
-      ),
-    }
-  }
-
-  async #batch(name: string, probes: WireProbe[]): Promise<BatchResult> {
-    const agent = this.#agents.get(name)
-    if (agent !== undefined) return agent.runPlan(probes)
-    return { results: new Map(), complete: false, fault: this.#broken.get(name) ?? 'no stream to this agent' }
+    return this.#agents.ask(planOf(probes))
   }
 
   /** Ends all streams. */
   close(): void {
-    for (const agent of this.#agents.values()) agent.close()
-    this.#agents.clear()
+    this.#agents.close()
   }
 }

@@ -1,0 +1,109 @@
+import type { KubeConfig } from '@kubernetes/client-node'
+import { AgentClient, type BatchResult } from './agent/client.ts'
+import { openExecStream } from './agent/exec-stream.ts'
+import type { WireProbe, WireResult } from './agent/protocol.ts'
+import { messageOf } from './errors.ts'
+import { agentCommand, containers, type FixtureNamespaces, type FixtureSpec } from './fixtures.ts'
+import type { Plan } from './plan.ts'
+import type { Replies } from './verdict.ts'
+
+type Pod = Pick<FixtureSpec, 'name' | 'namespace'>
+
+/** Control streams to the agents of pods: of the fixtures, and of the pods that checks start. */
+export class Agents {
+  readonly #config: KubeConfig
+  readonly #namespaces: FixtureNamespaces
+  readonly #pods = new Map<string, Pod>()
+  readonly #clients = new Map<string, AgentClient>()
+  readonly #broken = new Map<string, string>()
+
+  constructor(config: KubeConfig, namespaces: FixtureNamespaces) {
+    this.#config = config
+    this.#namespaces = namespaces
+  }
+
+  /** Opens a stream to each, side by side; from then on they are asked. One that does not answer does not throw. */
+  async connect(pods: readonly Pod[]): Promise<void> {
+    await Promise.all(
+      pods.map(async (pod) => {
+        await this.#open(pod)
+        this.#pods.set(pod.name, pod)
+      }),
+    )
+  }
+
+  async #open({ name, namespace }: Pod): Promise<void> {
+    try {
+      const transport = await openExecStream(this.#config, {
+        namespace: this.#namespaces[namespace],
+        pod: name,
+        container: containers.agent,
+        command: agentCommand,
+      })
+      this.#clients.set(name, await AgentClient.open(transport))
+      this.#broken.delete(name)
+    } catch (error) {
+      this.#broken.set(name, messageOf(error))
+    }
+  }
+
+  /** Opens the streams again that have broken, such as those of a pod that was made anew. */
+  async reconnect(): Promise<void> {
+    await Promise.all(
+      [...this.#pods.values()]
+        .filter(({ name }) => this.#broken.has(name) || this.#clients.get(name)?.fault !== undefined)
+        .map((pod) => {
+          this.#drop(pod.name)
+          return this.#open(pod)
+        }),
+    )
+  }
+
+  /** Ends the stream of a pod that is about to go. */
+  disconnect({ name }: Pod): void {
+    this.#pods.delete(name)
+    this.#drop(name)
+    this.#broken.delete(name)
+  }
+
+  #drop(name: string): void {
+    this.#clients.get(name)?.close()
+    this.#clients.delete(name)
+  }
+
+  /** Asks a whole plan, all agents at the same time. */
+  async ask(plan: Plan): Promise<Replies> {
+    const results = new Map<string, WireResult>()
+    const faults = new Map<string, string>(this.#broken)
+    // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
+    for (const stage of [plan.questions, plan.receipts]) {
+      await Promise.all(
+        [...this.#pods.keys()].map(async (name) => {
+          const batch = await this.batch(name, stage.get(name) ?? [])
+          for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
+          if (batch.fault !== undefined) faults.set(name, batch.fault)
+        }),
+      )
+    }
+    return {
+      result: (agent, id) => results.get(`${agent}/${id}`),
+      fault: (agent) => faults.get(agent),
+      facts: new Map(
+        [...results.values()].flatMap(({ facts }) => (facts === undefined ? [] : [[facts.pod, facts]])),
+      ),
+    }
+  }
+
+  /** Asks one agent. */
+  async batch(name: string, probes: WireProbe[]): Promise<BatchResult> {
+    const client = this.#clients.get(name)
+    if (client !== undefined) return client.runPlan(probes)
+    return { results: new Map(), complete: false, fault: this.#broken.get(name) ?? 'no stream to this agent' }
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    for (const client of this.#clients.values()) client.close()
+    this.#clients.clear()
+  }
+}
