@@ -168,10 +168,12 @@ const checkSchema = z
     probes: z.array(probeSchema).default([]),
     ...stepFields,
   })
-  .refine(({ probes, features }) => !probes.some(needsNodes) || features.includes(nodeAccess), {
-    message: `what is seen from a node needs ${nodeAccess}`,
-    path: ['features'],
-  })
+  .refine(
+    ({ probes, steps = [], features }) =>
+      features.includes(nodeAccess) ||
+      !(probes.some(needsNodes) || steps.some(({ traces }) => traces.length > 0)),
+    { message: `what is seen from a node needs ${nodeAccess}`, path: ['features'] },
+  )
   .refine(({ probes, steps }) => probes.length > 0 !== (steps !== undefined), {
     message: 'a check has probes, or steps that have flows',
     path: ['probes'],
@@ -187,7 +189,7 @@ const needsNodes = (probe: Probe): boolean =>
   'look' in probe || ('inspect' in probe && seenFromNode.has(probe.inspect))
 
 /** Looks at the network from its nodes: dearer than a packet, and asked once in a run. */
-export const isLooking = ({ features }: Check): boolean => features.includes(nodeAccess)
+export const isLooking = (check: Check): boolean => isPlain(check) && check.features.includes(nodeAccess)
 
 type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {

@@ -80,8 +80,8 @@ test('whatever goes wrong, what they start they stop, and nothing is called righ
     fc.asyncProperty(check, faults, async (made, life) => {
       const { outcome, started, stopped } = await run(made, life)
       expect(stopped).toBe(started)
-      const steps = outcome?.steps ?? []
-      if (outcome?.outcome === 'passed') expect(steps).toHaveLength(made.steps?.length ?? 0)
+      const wentThrough = outcome?.steps?.length === made.steps?.length
+      expect(wentThrough || outcome?.outcome !== 'passed').toBe(true)
     }),
     { numRuns: 40 },
   )
