@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { name, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
-import { stepProblems } from './step-names.ts'
+import { stepProblems } from './steps/step-names.ts'
 
 /**
  * The check model: what a check may say. One zod schema gives the TypeScript type, the JSON schema and the

@@ -1,7 +1,7 @@
 import { Address4, Address6 } from 'ip-address'
 import type { Facts } from './agent/protocol.ts'
 import type { Verdict } from './check.ts'
-import type { Looks } from './node-looks.ts'
+import type { Looks } from './looks/node-looks.ts'
 import type { World, WorldPod } from './world.ts'
 
 /** Facts that an agent reads inside its pod, held against the API objects. Pure. */

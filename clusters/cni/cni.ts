@@ -1,5 +1,5 @@
 import type { Kube } from '../../helpers/kube.ts'
-import type { CniLook } from '../../helpers/network-look.ts'
+import type { CniLook } from '../../helpers/looks/network-look.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { KernelFeature } from '../host/kernel.ts'
 

@@ -10,7 +10,7 @@ import {
   type NodeLook,
   type Trace,
   type TracedPod,
-} from '../../helpers/network-look.ts'
+} from '../../helpers/looks/network-look.ts'
 import {
   interfaceTraces,
   linksIn,
@@ -18,7 +18,7 @@ import {
   showLinks,
   showRoutesTo,
   type Link,
-} from '../../helpers/node-facts.ts'
+} from '../../helpers/looks/node-facts.ts'
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 import { encapsulationOf, pathsIn, routesIn, showRoutes, type Route } from '../node-network.ts'

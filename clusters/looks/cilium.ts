@@ -8,8 +8,8 @@ import {
   type NodeLook,
   type Trace,
   type TracedPod,
-} from '../../helpers/network-look.ts'
-import { interfaceTraces, linksIn, showLinks, type Link } from '../../helpers/node-facts.ts'
+} from '../../helpers/looks/network-look.ts'
+import { interfaceTraces, linksIn, showLinks, type Link } from '../../helpers/looks/node-facts.ts'
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 import { routesIn, showRoutes, type Route } from '../node-network.ts'

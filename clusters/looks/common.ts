@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Read } from '../../helpers/network-look.ts'
+import type { Read } from '../../helpers/looks/network-look.ts'
 import { outputOf, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { describe, expect, test } from 'vitest'
 import type { Kube } from '../../helpers/kube.ts'
-import type { CniLook, LookContext, NodeLook, TracedPod } from '../../helpers/network-look.ts'
+import type { CniLook, LookContext, NodeLook, TracedPod } from '../../helpers/looks/network-look.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import { healthyWorld } from '../../helpers/world.testdata.ts'
 import { look as calico } from './calico.ts'

@@ -3,7 +3,7 @@ import { budgets } from '../../helpers/budgets.ts'
 import { isLooking, isPlain, type Check, type Outcome } from '../../helpers/check.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
-import type { Moment } from '../../helpers/step-moments.ts'
+import type { Moment } from '../../helpers/steps/step-moments.ts'
 import { stepMoments, type Fault, type FaultContext } from './fault.ts'
 
 /** One cell of the detection matrix that is not as the fault declares it. */

@@ -4,7 +4,7 @@ import type { Declared } from '../../helpers/outcome.ts'
 import type { Kube } from '../../helpers/kube.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { Session } from '../../helpers/session.ts'
-import type { Life, Moment } from '../../helpers/step-moments.ts'
+import type { Life, Moment } from '../../helpers/steps/step-moments.ts'
 import type { World } from '../../helpers/world.ts'
 
 /** What a fault may touch: one of our own clusters, never another. */

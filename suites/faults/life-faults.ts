@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import type { Life } from '../../helpers/step-moments.ts'
+import type { Life } from '../../helpers/steps/step-moments.ts'
 import type { WorldPod } from '../../helpers/world.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'

@@ -1,12 +1,12 @@
-import { sleep } from './await.ts'
-import { budgets } from './budgets.ts'
-import type { Step } from './check-steps.ts'
-import type { Declared } from './outcome.ts'
-import type { PlannedProbe } from './plan.ts'
+import { sleep } from '../await.ts'
+import { budgets } from '../budgets.ts'
+import type { Step } from '../check-steps.ts'
+import type { Declared } from '../outcome.ts'
+import type { PlannedProbe } from '../plan.ts'
 import { planCells, type Asking, type Cell } from './step-cells.ts'
 import { isAsExpected, see, type SeenCell } from './step-verdict.ts'
-import type { Replies } from './verdict.ts'
-import type { World } from './world.ts'
+import type { Replies } from '../verdict.ts'
+import type { World } from '../world.ts'
 
 /** What rounds of a step are asked on. */
 export interface RoundContext {

@@ -1,12 +1,12 @@
 import type { KubernetesObject, V1NetworkPolicy } from '@kubernetes/client-node'
-import type { WireEnd, WireResult } from './agent/protocol.ts'
-import { sleep } from './await.ts'
-import type { PlannedProbe } from './plan.ts'
+import type { WireEnd, WireResult } from '../agent/protocol.ts'
+import { sleep } from '../await.ts'
+import type { PlannedProbe } from '../plan.ts'
 import { decide, type PolicyWorld } from './policy-engine.ts'
 import { SimulatedLife, type LifeFaults } from './life.testdata.ts'
 import { namespaceLabels, policyPod } from './policy-objects.ts'
 import type { StepContext } from './steps.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** A network with a policy engine of its own, with faults, for tests of what runs checks with steps. */
 export interface Simulated {

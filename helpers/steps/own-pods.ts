@@ -1,11 +1,11 @@
 import type { V1Container } from '@kubernetes/client-node'
-import { awaitUntil } from './await.ts'
-import { budgets } from './budgets.ts'
-import { messageOf } from './errors.ts'
-import { containers } from './fixtures.ts'
+import { awaitUntil } from '../await.ts'
+import { budgets } from '../budgets.ts'
+import { messageOf } from '../errors.ts'
+import { containers } from '../fixtures.ts'
 import { containerLike, podLike } from './pod-like.ts'
-import { apiMessage, type Kube } from './kube.ts'
-import type { World, WorldPod } from './world.ts'
+import { apiMessage, type Kube } from '../kube.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** Pods that a check starts and stops itself. */
 

@@ -1,11 +1,11 @@
-import type { FirstPlan, FirstReport, FirstResult } from './agent/first-packets.ts'
-import { agentPorts } from './agent/protocol.ts'
-import { budgets } from './budgets.ts'
-import type { Step } from './check-steps.ts'
-import type { Observation, Outcome, Verdict } from './check.ts'
-import { podEnd } from './plan.ts'
+import type { FirstPlan, FirstReport, FirstResult } from '../agent/first-packets.ts'
+import { agentPorts } from '../agent/protocol.ts'
+import { budgets } from '../budgets.ts'
+import type { Step } from '../check-steps.ts'
+import type { Observation, Outcome, Verdict } from '../check.ts'
+import { podEnd } from '../plan.ts'
 import type { Cell } from './step-cells.ts'
-import { rounded } from './verdict.ts'
+import { rounded } from '../verdict.ts'
 
 /** What a pod could reach in its first moments, held against its policies. Pure. */
 

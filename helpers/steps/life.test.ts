@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { lifeCycleChecks } from '../suites/life-cycle.checks.ts'
-import { defineCheck, type Check, type Outcome } from './check.ts'
+import { lifeCycleChecks } from '../../suites/life-cycle.checks.ts'
+import { defineCheck, type Check, type Outcome } from '../check.ts'
 import type { LifeFaults } from './life.testdata.ts'
 import { runSteps } from './steps.ts'
 import { simulate, type Simulated } from './steps.testdata.ts'
-import { healthyWorld } from './world.testdata.ts'
+import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()
 const one = (id: string): Check[] => lifeCycleChecks.filter((check) => check.id === `life-cycle/${id}`)

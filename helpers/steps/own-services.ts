@@ -1,5 +1,5 @@
 import type { V1Service } from '@kubernetes/client-node'
-import { apiMessage, type Kube } from './kube.ts'
+import { apiMessage, type Kube } from '../kube.ts'
 
 /** Services that a check creates itself. */
 

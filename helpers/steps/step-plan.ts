@@ -1,11 +1,11 @@
 import type { V1NetworkPolicy, V1Service } from '@kubernetes/client-node'
-import { newcomerRole, type Step } from './check-steps.ts'
-import type { Check } from './check.ts'
-import { managedLabel, podLabel, serviceObject } from './fixtures.ts'
-import { bindPods } from './plan.ts'
+import { newcomerRole, type Step } from '../check-steps.ts'
+import type { Check } from '../check.ts'
+import { managedLabel, podLabel, serviceObject } from '../fixtures.ts'
+import { bindPods } from '../plan.ts'
 import { isolates } from './policy-engine.ts'
 import { objectName, policyObjects, policyPod } from './policy-objects.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** Checks with steps bound to the world, and which of them can run side by side. Pure. */
 

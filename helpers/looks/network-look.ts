@@ -1,8 +1,8 @@
-import type { PodSelector } from './evidence-cni.ts'
-import { messageOf } from './errors.ts'
-import type { Kube } from './kube.ts'
-import type { RunOnNode } from './nodes.ts'
-import type { WorldNode } from './world.ts'
+import type { PodSelector } from '../evidence-cni.ts'
+import { messageOf } from '../errors.ts'
+import type { Kube } from '../kube.ts'
+import type { RunOnNode } from '../nodes.ts'
+import type { WorldNode } from '../world.ts'
 
 /**
  * What a network shows of itself on its nodes, in words that are the same for all CNIs. Files in clusters/cni read it,

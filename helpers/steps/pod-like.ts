@@ -1,5 +1,5 @@
 import type { V1Container, V1Pod, V1PodSpec } from '@kubernetes/client-node'
-import type { WorldPod } from './world.ts'
+import type { WorldPod } from '../world.ts'
 
 /** Pods that are made while checks run, from the fixture pods that are there. Pure. */
 

@@ -1,7 +1,7 @@
-import type { Step } from './check-steps.ts'
-import type { TracedPod } from './network-look.ts'
+import type { Step } from '../check-steps.ts'
+import type { TracedPod } from '../looks/network-look.ts'
 import type { Made } from './step-changes.ts'
-import type { WorldPod } from './world.ts'
+import type { WorldPod } from '../world.ts'
 
 /**
  * Moments in a phase of checks with steps: before and after what its steps change. `ending`: before all that was made is

@@ -1,11 +1,11 @@
 import type { V1Service } from '@kubernetes/client-node'
-import type { WireEnd } from './agent/protocol.ts'
-import { sleep } from './await.ts'
-import { podLabel } from './fixtures.ts'
-import type { Trace } from './network-look.ts'
+import type { WireEnd } from '../agent/protocol.ts'
+import { sleep } from '../await.ts'
+import { podLabel } from '../fixtures.ts'
+import type { Trace } from '../looks/network-look.ts'
 import type { PodStart } from './own-pods.ts'
 import type { Tracer } from './step-traces.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** What may go wrong with pods and Services of checks' own on a simulated network. */
 export interface LifeFaults {

@@ -1,4 +1,4 @@
-import type { Facts } from './agent/protocol.ts'
+import type { Facts } from '../agent/protocol.ts'
 import {
   inSubnet,
   listed,
@@ -7,10 +7,10 @@ import {
   type Around,
   type Inspection,
   type Judgement,
-} from './inspect.ts'
+} from '../inspect.ts'
 import type { Read } from './network-look.ts'
 import type { Look } from './node-looks.ts'
-import type { WorldPod } from './world.ts'
+import type { WorldPod } from '../world.ts'
 
 /** Facts of a pod, held against what its node shows of it. Pure. */
 

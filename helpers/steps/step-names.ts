@@ -1,4 +1,4 @@
-import { newcomerRole, type Flow, type OwnService, type Policy, type Step } from './check-steps.ts'
+import { newcomerRole, type Flow, type OwnService, type Policy, type Step } from '../check-steps.ts'
 
 /** What is wrong with the steps of a check, whatever the cluster: names that nothing has, pods asked before they run. */
 

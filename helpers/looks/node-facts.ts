@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { attempt, type HostInterface, type Read, type Trace, type TracedPod } from './network-look.ts'
-import { outputOf, runEach, type RunOnNode, type Said } from './nodes.ts'
+import { outputOf, runEach, type RunOnNode, type Said } from '../nodes.ts'
 
 /** What every node shows of its own network, whatever the CNI. */
 

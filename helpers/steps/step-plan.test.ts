@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { cellsOf, nothingMade, type Cell } from './step-cells.ts'
 import { bindSteps, phasesOf } from './step-plan.ts'
 import { couldControl } from './step-verdict.ts'
-import { healthyWorld } from './world.testdata.ts'
-import { networkPolicyChecks } from '../suites/network-policy.checks.ts'
+import { healthyWorld } from '../world.testdata.ts'
+import { networkPolicyChecks } from '../../suites/network-policy.checks.ts'
 
 const world = healthyWorld()
 const bound = networkPolicyChecks.map((check) => bindSteps(check, world))

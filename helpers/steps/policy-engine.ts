@@ -4,7 +4,7 @@ import type {
   V1NetworkPolicyPeer,
   V1NetworkPolicyPort,
 } from '@kubernetes/client-node'
-import { inSubnet } from './inspect.ts'
+import { inSubnet } from '../inspect.ts'
 
 /**
  * What Kubernetes says a set of NetworkPolicies does: pods, namespaces and policies in, allowed or denied out. Pure.

@@ -1,13 +1,13 @@
 import type { V1NetworkPolicy } from '@kubernetes/client-node'
-import { agentPorts } from './agent/protocol.ts'
-import { newcomerRole, type Flow, type Step } from './check-steps.ts'
-import type { Check, End, Verdict } from './check.ts'
-import { servicePorts } from './fixtures.ts'
-import { nonce, podEnd, recordName, type PlannedProbe } from './plan.ts'
+import { agentPorts } from '../agent/protocol.ts'
+import { newcomerRole, type Flow, type Step } from '../check-steps.ts'
+import type { Check, End, Verdict } from '../check.ts'
+import { servicePorts } from '../fixtures.ts'
+import { nonce, podEnd, recordName, type PlannedProbe } from '../plan.ts'
 import { decide, type PolicyAnswer, type PolicyWorld } from './policy-engine.ts'
 import { namespaceLabels, policyPod } from './policy-objects.ts'
 import type { BoundCheck } from './step-plan.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** What each step asks and what must come of it, from what its check has made. Pure but for the nonces. */
 

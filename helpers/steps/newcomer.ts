@@ -1,13 +1,13 @@
 import type { V1Pod } from '@kubernetes/client-node'
-import type { FirstPlan, FirstReport } from './agent/first-packets.ts'
-import { awaitUntil } from './await.ts'
-import { budgets } from './budgets.ts'
-import { SetupError } from './errors.ts'
-import { containers, firstCommand } from './fixtures.ts'
-import type { Kube } from './kube.ts'
+import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
+import { awaitUntil } from '../await.ts'
+import { budgets } from '../budgets.ts'
+import { SetupError } from '../errors.ts'
+import { containers, firstCommand } from '../fixtures.ts'
+import type { Kube } from '../kube.ts'
 import { deletePod } from './own-pods.ts'
 import { containerLike, podLike } from './pod-like.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /**
  * Starts a pod like a fixture pod, on its node, that asks from its first moment; returns what it saw when it has ended.

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { networkPolicyChecks } from '../suites/network-policy.checks.ts'
-import { budgets } from './budgets.ts'
-import type { Check, Outcome } from './check.ts'
+import { networkPolicyChecks } from '../../suites/network-policy.checks.ts'
+import { budgets } from '../budgets.ts'
+import type { Check, Outcome } from '../check.ts'
 import { runSteps } from './steps.ts'
 import { simulate } from './steps.testdata.ts'
-import { healthyWorld } from './world.testdata.ts'
+import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()
 const one = (id: string): Check[] => networkPolicyChecks.filter((check) => check.id === id)

@@ -1,8 +1,8 @@
-import type { End, LookProbe, Observation } from './check.ts'
-import { wrong, type Judgement } from './inspect.ts'
+import type { End, LookProbe, Observation } from '../check.ts'
+import { wrong, type Judgement } from '../inspect.ts'
 import { judgeRead } from './node-inspect.ts'
 import type { Look, Looks } from './node-looks.ts'
-import type { World, WorldNode } from './world.ts'
+import type { World, WorldNode } from '../world.ts'
 
 /**
  * What the nodes show, and the verdicts on it. Pure. As everywhere a verdict needs positive evidence: what could not be

@@ -1,10 +1,10 @@
-import type { Step } from './check-steps.ts'
-import type { Observation, Verdict } from './check.ts'
-import type { Declared } from './outcome.ts'
-import type { PlannedProbe } from './plan.ts'
+import type { Step } from '../check-steps.ts'
+import type { Observation, Verdict } from '../check.ts'
+import type { Declared } from '../outcome.ts'
+import type { PlannedProbe } from '../plan.ts'
 import type { Cell } from './step-cells.ts'
-import { observe, type Replies } from './verdict.ts'
-import type { World } from './world.ts'
+import { observe, type Replies } from '../verdict.ts'
+import type { World } from '../world.ts'
 
 /**
  * What the probes of a step say. Pure. Two rules beside those of verdict.ts: silence counts as denied only while those of

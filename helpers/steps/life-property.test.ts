@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { defineCheck, type Check } from './check.ts'
+import { defineCheck, type Check } from '../check.ts'
 import type { LifeFaults } from './life.testdata.ts'
 import { runSteps } from './steps.ts'
 import { simulate } from './steps.testdata.ts'
-import { healthyWorld } from './world.testdata.ts'
+import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()
 const pods = {

@@ -1,11 +1,11 @@
 import type { V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node'
-import { agentPorts } from './agent/protocol.ts'
-import type { Policy, PolicyPeer } from './check-steps.ts'
-import type { Check } from './check.ts'
-import { podLabel, podPorts } from './fixtures.ts'
-import { inSubnet } from './inspect.ts'
+import { agentPorts } from '../agent/protocol.ts'
+import type { Policy, PolicyPeer } from '../check-steps.ts'
+import type { Check } from '../check.ts'
+import { podLabel, podPorts } from '../fixtures.ts'
+import { inSubnet } from '../inspect.ts'
 import type { PolicyPod } from './policy-engine.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** The policies that a check declares, as the objects that the API server gets. Pure. */
 

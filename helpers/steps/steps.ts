@@ -1,10 +1,10 @@
-import type { FirstPlan, FirstReport } from './agent/first-packets.ts'
-import { newcomerRole, type Step } from './check-steps.ts'
-import type { Check, Observation, Outcome, StepResult } from './check.ts'
-import { messageOf } from './errors.ts'
+import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
+import { newcomerRole, type Step } from '../check-steps.ts'
+import type { Check, Observation, Outcome, StepResult } from '../check.ts'
+import { messageOf } from '../errors.ts'
 import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
 import { givenAway, judgeStart, type LivingPod } from './life-verdict.ts'
-import { outcomeOf } from './outcome.ts'
+import { outcomeOf } from '../outcome.ts'
 import { cellsOf, firstCells, type Cell } from './step-cells.ts'
 import { change, nothing, removeAll, stateOf, type ChangeContext, type Made } from './step-changes.ts'
 import { tellMoments, type OnMoment } from './step-moments.ts'
@@ -13,8 +13,8 @@ import { holdOf, round, settle, verdictRound, type RoundContext, type Seen } fro
 import { timesOf } from './step-times.ts'
 import { lookForTraces, type Tracer } from './step-traces.ts'
 import { failedControl, judgeStep } from './step-verdict.ts'
-import { rounded } from './verdict.ts'
-import type { WorldPod } from './world.ts'
+import { rounded } from '../verdict.ts'
+import type { WorldPod } from '../world.ts'
 
 /** What checks with steps are run on. */
 export interface StepContext extends RoundContext, ChangeContext {

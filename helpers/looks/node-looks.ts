@@ -1,5 +1,5 @@
-import { apiMessage, type Kube } from './kube.ts'
-import { messageOf } from './errors.ts'
+import { apiMessage, type Kube } from '../kube.ts'
+import { messageOf } from '../errors.ts'
 import {
   unreadLook,
   type HostInterface,
@@ -12,8 +12,8 @@ import {
   type Workload,
 } from './network-look.ts'
 import { asHostInterface, hostEndOf, readNodeFacts, type NodeFacts, type PodInterface } from './node-facts.ts'
-import type { RunOnNode } from './nodes.ts'
-import type { World, WorldNode } from './world.ts'
+import type { RunOnNode } from '../nodes.ts'
+import type { World, WorldNode } from '../world.ts'
 
 /** What looks are taken with. Who has no access to the nodes has no such thing, and its checks are unsupported. */
 export interface NodeAccess {

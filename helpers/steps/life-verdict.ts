@@ -1,9 +1,9 @@
-import type { Step } from './check-steps.ts'
-import type { Observation } from './check.ts'
-import { inSubnet } from './inspect.ts'
+import type { Step } from '../check-steps.ts'
+import type { Observation } from '../check.ts'
+import { inSubnet } from '../inspect.ts'
 import type { PodStart } from './own-pods.ts'
 import type { Cell } from './step-cells.ts'
-import type { World, WorldPod } from './world.ts'
+import type { World, WorldPod } from '../world.ts'
 
 /** What the life of a check's own pods shows. Pure. */
 
