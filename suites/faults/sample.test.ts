@@ -13,22 +13,24 @@ const ground: fc.Arbitrary<Ground> = fc.record({
 })
 const grounds = fc.array(ground, { maxLength: 4 })
 const turns = fc.nat({ max: 1_000_000_000 })
+const shares = fc.integer({ min: 1, max: 5 })
 const ids = (list: readonly Fault[]): string[] => list.map(({ id }) => id).toSorted()
 
 describe('dealing faults out', () => {
-  test('makes each fault once where it can be made at all', () => {
+  test('makes each fault once where it can be made at all, a share with each turn', () => {
     fc.assert(
-      fc.property(grounds, turns, (clusters, turn) => {
+      fc.property(grounds, turns, shares, (clusters, turn, oneIn) => {
         const can = faults.filter((fault) => clusters.some((each) => unmetNeed(fault, each) === undefined))
-        expect(ids(deal(faults, clusters, turn).flat())).toEqual(ids(can))
+        const dealt = Array.from({ length: oneIn }, (_, later) => deal(faults, clusters, turn + later, oneIn))
+        expect(ids(dealt.flat(2))).toEqual(ids(can))
       }),
     )
   })
 
   test('makes each fault only where it can be made', () => {
     fc.assert(
-      fc.property(grounds, turns, (clusters, turn) => {
-        const hands = deal(faults, clusters, turn)
+      fc.property(grounds, turns, shares, (clusters, turn, oneIn) => {
+        const hands = deal(faults, clusters, turn, oneIn)
         expect(hands).toHaveLength(clusters.length)
         for (const [at, cluster] of clusters.entries())
           expect(hands[at]?.filter((fault) => unmetNeed(fault, cluster) !== undefined)).toEqual([])
@@ -36,10 +38,12 @@ describe('dealing faults out', () => {
     )
   })
 
-  test('makes each fault on every able cluster in as many turns', () => {
+  test('makes each fault on every able cluster in time', () => {
     fc.assert(
-      fc.property(grounds, turns, (clusters, turn) => {
-        const rounds = clusters.map((_, later) => deal(faults, clusters, turn + later))
+      fc.property(grounds, turns, shares, (clusters, turn, oneIn) => {
+        const rounds = Array.from({ length: oneIn * clusters.length }, (_, later) =>
+          deal(faults, clusters, turn + later, oneIn),
+        )
         for (const [at, cluster] of clusters.entries()) {
           const able = faults.filter((fault) => unmetNeed(fault, cluster) === undefined)
           const made = new Set(rounds.flatMap((hands) => hands[at] ?? []))
