@@ -18,6 +18,8 @@ export default defineConfig({
             'suites/faults/detection.test.ts',
             'cli/package.test.ts',
           ],
+          // Half of the time goes into waiting for what must time out.
+          maxWorkers: 4,
           testTimeout: 30_000,
         },
       },
