@@ -139,10 +139,9 @@ export class Session {
     const plan = makePlan(runnable, world)
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
-    const [replies, taken] = await Promise.all([
-      this.#agents.ask(plan),
-      runnable.some(isLooking) ? this.looks?.take(world) : undefined,
-    ])
+    const replies = await this.#agents.ask(plan)
+    // Not beside the packets: a look starts programs on every node, and an answer would wait for a processor.
+    const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
     const seen = await this.#lookAgain(runnable, { plan, replies, world, looks: taken }, options)
     const lookedMs = performance.now() - startedMs
     return checks.map((check) => {

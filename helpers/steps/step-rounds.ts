@@ -45,8 +45,25 @@ const lookRound: Asking = {
   deniedMs: budgets.policyLookMs.ms,
 }
 
-/** Between two looks, in milliseconds. */
-const betweenLooksMs = 20
+/** Between two looks, in milliseconds: the first ones, and the slowest. */
+const [betweenLooksMs, slowestPauseMs] = [20, 500]
+
+/** Looks in quick succession: a second of them, five times what enforcing takes on an idle machine. */
+const quickLooks = 10
+
+/**
+ * How to look when so many looks have found something that is not right. Where quick ones have not helped, each gives the
+ * answers more time and comes later: on a busy machine an answer takes longer than a quick look waits, and what is kept
+ * busy by our questions enforces later still.
+ */
+function paceAfter(wrongLooks: number): { asking: Asking; pauseMs: number } {
+  const factor = 1.3 ** Math.max(0, wrongLooks - quickLooks)
+  const allowedMs = Math.min(lookRound.allowedMs * factor, budgets.policyProbeMs.ms)
+  return {
+    asking: { ...lookRound, allowedMs },
+    pauseMs: Math.min(betweenLooksMs * factor, slowestPauseMs),
+  }
+}
 
 /** What one round saw, turn by turn. */
 export type Seen<T extends Turn> = ReadonlyMap<T, SeenCell[]>
@@ -87,11 +104,14 @@ export async function settle<T extends Turn>(
   const rightAtMs = new Map<T, number>()
   let last = ''
   let changedMs = startedMs
+  let wrongLooks = 0
   for (;;) {
     context.signal?.throwIfAborted()
+    const { asking, pauseMs } = paceAfter(wrongLooks)
     const sentMs = performance.now()
-    const looked = await round(turns, lookRound, context)
+    const looked = await round(turns, asking, context)
     note(looked, sentMs, rightAtMs)
+    if (rightAtMs.size < turns.length) wrongLooks += 1
     if (rightAtMs.size === turns.length && sentMs - startedMs >= holdMs) {
       const judged = await round(turns, verdictRound, context)
       note(judged, sentMs, rightAtMs)
@@ -107,7 +127,7 @@ export async function settle<T extends Turn>(
       note(judged, now, rightAtMs)
       return { seen: judged, rightAtMs }
     }
-    await sleep(betweenLooksMs)
+    await sleep(pauseMs)
   }
 }
 

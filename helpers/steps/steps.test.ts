@@ -37,10 +37,11 @@ describe.concurrent('checks with steps', () => {
         simulate({ world, enforcedAfterMs: 300, restoredAfterMs: 500 }),
       )
       const measured = Object.fromEntries((outcome?.measurements ?? []).map(({ name, ms }) => [name, ms]))
+      // Far below the 8 s in which flows come to rest, and far above what a busy machine adds.
       expect(measured['policy created to enforced']).toBeGreaterThanOrEqual(300)
-      expect(measured['policy created to enforced']).toBeLessThan(450)
+      expect(measured['policy created to enforced']).toBeLessThan(4_000)
       expect(measured['policy deleted to restored']).toBeGreaterThanOrEqual(500)
-      expect(measured['policy deleted to restored']).toBeLessThan(650)
+      expect(measured['policy deleted to restored']).toBeLessThan(4_000)
     })
 
     test('all probes of the checks of a phase go in one batch', async () => {

@@ -35,7 +35,8 @@ describe('detection matrix', () => {
         expect(detection.red.length).toBeGreaterThan(0)
         expect(detection.unhealed).toEqual([])
       },
-      4 * budgets.faultMs.ms,
+      // A test that is cut off leaves its fault to the next one; on a busy machine the longest takes four minutes.
+      15 * budgets.faultMs.ms,
     )
   }
 })
