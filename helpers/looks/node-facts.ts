@@ -46,7 +46,7 @@ const askProxyMode = [
   '--silent',
   '--show-error',
   '--max-time',
-  '2',
+  '4',
   'http://127.0.0.1:10249/proxyMode',
 ]
 

@@ -46,7 +46,10 @@ export async function detect(
   let vacuous: string | undefined
   try {
     if (fault.when === 'before-run') await fault.inject(context, [])
-    outcomes = await context.session.run(asked, { ...injecting(fault, context), settledMs })
+    outcomes = await context.session.run(asked, {
+      ...injecting(fault, context),
+      settledMs: fault.settledMs ?? settledMs,
+    })
     vacuous = await fault.vacuous(context, outcomes)
   } finally {
     await fault.heal(context)

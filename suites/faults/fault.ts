@@ -82,6 +82,8 @@ export interface Fault {
   inconclusive?: readonly string[] | ((ground: Ground) => readonly string[])
   /** Globs of the checks with steps that are asked too; they take seconds each, so only those that it concerns. */
   stepped?: readonly string[]
+  /** Milliseconds after which flows that stand still are a finding; shorter where all that is asked must be red. */
+  settledMs?: number
   /** Where it can be made at all; everywhere unless said. */
   needs?: Needs
   /** Before the run; between the look at the API and the first packet; or at a moment of checks with steps. */
