@@ -3,6 +3,7 @@ import { awaitUntil } from '../helpers/await.ts'
 import { budgets } from '../helpers/budgets.ts'
 import type { RunOnNode } from '../helpers/nodes.ts'
 import type { Cni, CniContext } from './cni/cni.ts'
+import { curl } from './looks/common.ts'
 
 /** What the CNIs of clusters/cni have in common: an agent on every node. */
 
@@ -64,5 +65,5 @@ export async function askHealth(
   header?: string,
 ): Promise<void> {
   const headers = header === undefined ? [] : ['--header', header]
-  await runOnNode(node, ['curl', '--silent', '--show-error', '--fail', '--max-time', '2', ...headers, url])
+  await runOnNode(node, curl(url, ...headers))
 }

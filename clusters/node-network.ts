@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { askProxyMode, linkInfoSchema, showLinks } from '../helpers/looks/node-facts.ts'
 import type { RunOnNode } from '../helpers/nodes.ts'
 import { overlap, readCidrs } from './cidr.ts'
 
@@ -29,12 +30,7 @@ const links = z.array(
   z.looseObject({
     ifname: z.string(),
     mtu: z.number(),
-    linkinfo: z
-      .looseObject({
-        info_kind: z.string().optional(),
-        info_data: z.looseObject({ port: z.number().optional() }).optional(),
-      })
-      .optional(),
+    linkinfo: linkInfoSchema,
   }),
 )
 
@@ -117,13 +113,12 @@ export async function podMtu(
 }
 
 async function readLinks(runOnNode: RunOnNode, node: string): Promise<z.output<typeof links>> {
-  return links.parse(JSON.parse(await runOnNode(node, ['ip', '-json', '-details', 'link', 'show'])))
+  return links.parse(JSON.parse(await runOnNode(node, showLinks)))
 }
 
-/** Mode in which kube-proxy of a node says that it runs: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/ */
+/** Mode in which kube-proxy of a node says that it runs. */
 export async function kubeProxyMode(runOnNode: RunOnNode, node: string): Promise<string> {
-  const argv = ['curl', '--silent', '--show-error', '--max-time', '2', 'http://127.0.0.1:10249/proxyMode']
-  return (await runOnNode(node, argv)).trim()
+  return (await runOnNode(node, askProxyMode(2))).trim()
 }
 
 /** Kinds of interface that wrap packets. */

@@ -111,6 +111,9 @@ export function apiMessage(error: unknown): string {
   return `${messageOf(error)}${cause}`
 }
 
+/** Does an error of the API say that there is no such object? */
+export const isNotFound = (error: unknown): boolean => apiMessage(error).startsWith('HTTP 404')
+
 function statusMessage(body: unknown): string | undefined {
   let value = body
   if (typeof value === 'string') {

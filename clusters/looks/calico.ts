@@ -22,7 +22,15 @@ import {
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 import { encapsulationOf, pathsIn, routesIn, showRoutes, type Route } from '../node-network.ts'
-import { curl, healthIn, missingInTunnel, showFdb, showNeighbours, withoutPrefix } from './common.ts'
+import {
+  curl,
+  healthIn,
+  missingInTunnel,
+  othersOf,
+  showFdb,
+  showNeighbours,
+  withoutPrefix,
+} from './common.ts'
 
 const apiVersion = 'crd.projectcalico.org/v1'
 
@@ -267,11 +275,10 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
       return encapsulation(here, at.podSubnet, pools)
     }),
     servesServices: { value: undefined },
-    others: attempt(() =>
-      at.nodes
-        .filter(({ name }) => name !== self.name)
-        .map((other) => ({ name: other.name, missing: missingOf(other, shown()) })),
-    ),
+    others: attempt(() => {
+      const all = shown()
+      return othersOf(at, self, (other) => missingOf(other, all))
+    }),
     endpoints: attempt(() => endpoints(shown(), chainsIn(said.chains))),
     ranges: { value: blocksOf(self.name, agreed.blocks) },
   }

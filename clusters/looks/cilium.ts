@@ -13,7 +13,7 @@ import { interfaceTraces, linksIn, showLinks, type Link } from '../../helpers/lo
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 import { routesIn, showRoutes, type Route } from '../node-network.ts'
-import { curl, healthIn } from './common.ts'
+import { curl, healthIn, othersOf } from './common.ts'
 
 const container = 'cilium-agent'
 
@@ -161,11 +161,17 @@ function shownBy(
   }
 }
 
+/** What is wrong with the interface that wraps packets. */
+function tunnelProblem(links: readonly Link[]): string | undefined {
+  const link = links.find(({ ifname }) => ifname === tunnel)
+  if (link === undefined) return `there is no interface ${tunnel}`
+  return link.flags.includes('UP') ? undefined : `${tunnel} is down`
+}
+
 function missingOf(other: WorldNode, { known, routes, links, ipcache, ranges }: Shown): string[] {
   const missing = known.includes(other.name) ? [] : [`${other.name} is not on the agent's list of nodes`]
-  const link = links.find(({ ifname }) => ifname === tunnel)
-  if (link === undefined) missing.push(`there is no interface ${tunnel}`)
-  else if (!link.flags.includes('UP')) missing.push(`${tunnel} is down`)
+  const problem = tunnelProblem(links)
+  if (problem !== undefined) missing.push(problem)
   const own = ranges.get(other.name) ?? []
   if (own.length === 0) missing.push(`CiliumNode ${other.name} has no range`)
   for (const range of own) {
@@ -217,9 +223,8 @@ function version(says: string, file: string): string {
 function encapsulation({ routing }: Status, links: readonly Link[]): string {
   if (routing['inter-host-routing-mode'] !== 'Tunnel') return 'none'
   const says = routing['tunnel-protocol'] ?? 'unknown'
-  const link = links.find(({ ifname }) => ifname === tunnel)
-  if (link === undefined) return `${says}, says the agent, but there is no interface ${tunnel}`
-  return link.flags.includes('UP') ? says : `${says}, says the agent, but ${tunnel} is down`
+  const problem = tunnelProblem(links)
+  return problem === undefined ? says : `${says}, says the agent, but ${problem}`
 }
 
 async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
@@ -246,9 +251,7 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
     ),
     others: attempt(() => {
       const shown = shownBy(said, ranges)
-      return at.nodes
-        .filter(({ name }) => name !== self.name)
-        .map((other) => ({ name: other.name, missing: missingOf(other, shown) }))
+      return othersOf(at, self, (other) => missingOf(other, shown))
     }),
     endpoints: attempt(() => {
       const held = Object.keys(statusIn(said.status).ipam.allocations)

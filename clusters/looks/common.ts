@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Read } from '../../helpers/looks/network-look.ts'
+import type { LookContext, OtherNode, Read } from '../../helpers/looks/network-look.ts'
 import { outputOf, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 
@@ -87,6 +87,16 @@ export function missingInTunnel(
     )
   return missing
 }
+
+/** What a node lacks of each of the others. */
+export const othersOf = (
+  { nodes }: LookContext,
+  self: WorldNode,
+  missingOf: (other: WorldNode) => readonly string[],
+): OtherNode[] =>
+  nodes
+    .filter(({ name }) => name !== self.name)
+    .map((other) => ({ name: other.name, missing: missingOf(other) }))
 
 /** An address range as it is written where its first address is meant: 10.244.1.1/24 is of 10.244.1.0/24. */
 export const withoutPrefix = (address: string): string => address.replace(/\/\d+$/, '')

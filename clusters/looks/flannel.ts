@@ -13,7 +13,15 @@ import { interfaceTraces, linksIn, showLinks, type Link } from '../../helpers/lo
 import { inContainer, outputOf, runEach, type Said } from '../../helpers/nodes.ts'
 import type { WorldNode } from '../../helpers/world.ts'
 import { encapsulationOf, pathsIn, routesIn, showRoutes, type Route } from '../node-network.ts'
-import { curl, healthIn, missingInTunnel, showFdb, showNeighbours, withoutPrefix } from './common.ts'
+import {
+  curl,
+  healthIn,
+  missingInTunnel,
+  othersOf,
+  showFdb,
+  showNeighbours,
+  withoutPrefix,
+} from './common.ts'
 
 /** Where host-local, to which Flannel's plugin hands a pod's address over, keeps one file for each. */
 const addressFolder = '/var/lib/cni/networks/cbr0'
@@ -121,12 +129,10 @@ function missingOf(other: WorldNode, shown: Shown): string[] {
   return [...missing, ...missingInTunnel(tunnel, other, { inside: withoutPrefix(podCIDR), mac }, shown)]
 }
 
-function otherNodes(nodes: readonly WorldNode[], self: WorldNode, shown: Shown): OtherNode[] {
+function otherNodes(at: LookContext, self: WorldNode, shown: Shown): OtherNode[] {
   const problem = shown.notes.get(self.name)?.[note('backend-type')] === undefined
   const own = problem ? [`${self.name} itself has no lease: its Node has no ${note('backend-type')}`] : []
-  return nodes
-    .filter(({ name }) => name !== self.name)
-    .map((other) => ({ name: other.name, missing: [...own, ...missingOf(other, shown)] }))
+  return othersOf(at, self, (other) => [...own, ...missingOf(other, shown)])
 }
 
 async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
@@ -158,7 +164,7 @@ async function node(at: LookContext, self: WorldNode): Promise<NodeLook> {
       return encapsulationOf(pathsIn(routes, links, at.podSubnet), 'host-gw')
     }),
     servesServices: { value: undefined },
-    others: attempt(() => otherNodes(at.nodes, self, shown())),
+    others: attempt(() => otherNodes(at, self, shown())),
     endpoints: attempt(() => withAddressFiles(resultsIn(said.results), addressesIn(said.addresses))),
     ranges: attempt(() => rangesIn(outputOf(said.subnet))),
   }

@@ -4,6 +4,14 @@ import { outputOf, runEach, type RunOnNode, type Said } from '../nodes.ts'
 
 /** What every node shows of its own network, whatever the CNI. */
 
+/** What kind an interface is; a VXLAN has a port. */
+export const linkInfoSchema = z
+  .looseObject({
+    info_kind: z.string().optional(),
+    info_data: z.looseObject({ port: z.number().optional() }).optional(),
+  })
+  .optional()
+
 const linksSchema = z.array(
   z.looseObject({
     ifindex: z.number(),
@@ -14,12 +22,7 @@ const linksSchema = z.array(
     link_index: z.number().optional(),
     /** There when the other end is in another namespace; its number is this node's name for that. */
     link_netnsid: z.number().optional(),
-    linkinfo: z
-      .looseObject({
-        info_kind: z.string().optional(),
-        info_data: z.looseObject({ port: z.number().optional() }).optional(),
-      })
-      .optional(),
+    linkinfo: linkInfoSchema,
   }),
 )
 /** An interface of a node. */
@@ -40,13 +43,13 @@ export const showLinks: readonly string[] = ['ip', '-json', '-details', 'link', 
 /** The interfaces in the output of {@link showLinks}. */
 export const linksIn = (said: Said): Link[] => linksSchema.parse(JSON.parse(outputOf(said)))
 
-/** https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/ */
-const askProxyMode = [
+/** Asks kube-proxy for its mode: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/ */
+export const askProxyMode = (seconds: number): readonly string[] => [
   'curl',
   '--silent',
   '--show-error',
   '--max-time',
-  '4',
+  String(seconds),
   'http://127.0.0.1:10249/proxyMode',
 ]
 
@@ -60,7 +63,8 @@ export async function readNodeFacts(runOnNode: RunOnNode, node: string): Promise
   const { netns, links, proxy } = await runEach(runOnNode, node, {
     netns: ['readlink', '/proc/1/ns/net'],
     links: showLinks,
-    proxy: askProxyMode,
+    // On a machine that is busy with all looks at once it takes more than 2 s.
+    proxy: askProxyMode(4),
   })
   return {
     netns: attempt(() => outputOf(netns).trim()),

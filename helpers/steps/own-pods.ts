@@ -4,7 +4,7 @@ import { budgets } from '../budgets.ts'
 import { messageOf } from '../errors.ts'
 import { containers } from '../fixtures.ts'
 import { containerLike, podLike } from './pod-like.ts'
-import { apiMessage, type Kube } from '../kube.ts'
+import { apiMessage, isNotFound, type Kube } from '../kube.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /** Pods that a check starts and stops itself. */
@@ -139,8 +139,7 @@ export async function deletePod(
         const { status } = await kube.core.readNamespacedPod({ name, namespace })
         return { done: false, seen: `it is still there (${status?.phase ?? 'no status'})` }
       } catch (error) {
-        const seen = apiMessage(error)
-        return seen.startsWith('HTTP 404') ? { done: true, value: undefined } : { done: false, seen }
+        return isNotFound(error) ? { done: true, value: undefined } : { done: false, seen: apiMessage(error) }
       }
     },
     {

@@ -4,7 +4,7 @@ import { budgets } from '../budgets.ts'
 import type { Step } from '../check-steps.ts'
 import type { Outcome } from '../check.ts'
 import { messageOf } from '../errors.ts'
-import { apiMessage, type Kube } from '../kube.ts'
+import { apiMessage, isNotFound, type Kube } from '../kube.ts'
 import type { TracedPod } from '../looks/network-look.ts'
 import type { PodStart } from './own-pods.ts'
 import type { ServiceState, State } from './step-cells.ts'
@@ -185,8 +185,7 @@ async function remove(
             await context.kube.networking.deleteNamespacedNetworkPolicy({ name, namespace })
           else await context.deleteService({ name, namespace })
         } catch (error) {
-          const seen = apiMessage(error)
-          if (!seen.startsWith('HTTP 404')) return { done: false, seen }
+          if (!isNotFound(error)) return { done: false, seen: apiMessage(error) }
         }
         return { done: true, value: undefined }
       },

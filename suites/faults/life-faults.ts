@@ -2,20 +2,11 @@ import { basename, dirname } from 'node:path'
 import type { Life } from '../../helpers/steps/step-moments.ts'
 import type { WorldPod } from '../../helpers/world.ts'
 import type { Fault, FaultContext } from './fault.ts'
+import { signalPrograms } from './programs.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 /** Where the checks' own pods run. */
 const subjectNode = ({ workers: [first] }: FaultContext): string => first
-
-/** Pauses programs, by the names that the kernel keeps of them. It throws where none has that name. */
-async function signal(
-  { runOnNode }: FaultContext,
-  nodes: readonly string[],
-  signal: '-STOP' | '-CONT',
-  names: string,
-): Promise<void> {
-  await Promise.all(nodes.map((node) => runOnNode(node, ['pkill', signal, '-x', names])))
-}
 
 interface Agent {
   names: string
@@ -54,7 +45,7 @@ const cniAgentStopped: Fault = {
   async inject(context) {
     const { names, file, dead } = agentOf(context)
     const node = subjectNode(context)
-    await signal(context, [node], '-STOP', names)
+    await signalPrograms(context, [node], '-STOP', names)
     if (file !== undefined) await context.runOnNode(node, ['mv', file, awayOf(file)])
     if (file !== undefined && dead === true) await context.runOnNode(node, ['touch', file])
   },
@@ -67,7 +58,7 @@ const cniAgentStopped: Fault = {
       file !== undefined &&
       (await context.runOnNode(node, ['find', dirname(file), '-name', basename(awayOf(file))])) !== ''
     if (file !== undefined && (await isAway())) await context.runOnNode(node, ['mv', awayOf(file), file])
-    await signal(context, [node], '-CONT', names)
+    await signalPrograms(context, [node], '-CONT', names)
   },
 }
 
@@ -87,9 +78,9 @@ const serviceProxyStopped: Fault = {
   stepped: [`${services}/creation`],
   outcome: 'failed',
   when: 'before-apply',
-  inject: (context) => signal(context, context.workers, '-STOP', serviceProxies),
+  inject: (context) => signalPrograms(context, context.workers, '-STOP', serviceProxies),
   vacuous: async (_context, outcomes) => existingBroken(outcomes.flatMap(({ observations }) => observations)),
-  heal: (context) => signal(context, context.workers, '-CONT', serviceProxies),
+  heal: (context) => signalPrograms(context, context.workers, '-CONT', serviceProxies),
 }
 
 /** What was there before must go on: only then is it the new Service that is missing. */
@@ -109,9 +100,9 @@ const serviceRemovalUnnoticed: Fault = {
   stepped: [`${services}/deletion`],
   outcome: 'failed',
   when: 'before-removal',
-  inject: (context) => signal(context, context.workers, '-STOP', serviceProxies),
+  inject: (context) => signalPrograms(context, context.workers, '-STOP', serviceProxies),
   vacuous: async (_context, outcomes) => existingBroken(outcomes.flatMap(({ observations }) => observations)),
-  heal: (context) => signal(context, context.workers, '-CONT', serviceProxies),
+  heal: (context) => signalPrograms(context, context.workers, '-CONT', serviceProxies),
 }
 
 /** The fixture pods that ask in these checks. */
@@ -127,17 +118,27 @@ const rulesFor = ({ ip }: WorldPod, target: string, table = 'filter'): Record<'-
   return { '-A': rule('-A'), '-D': rule('-D') }
 }
 
+/** What has been planted and is to be taken away again, in the order in which it was planted. */
+type Undo = () => Promise<unknown>
+
 async function forEachClient(context: FaultContext, argv: readonly string[]): Promise<void> {
   await Promise.all(clients.map((client) => runInPodNetwork(context, client, argv)))
+}
+
+/** Gives every client a rule of {@link rulesFor}. */
+async function plantRule(
+  context: FaultContext,
+  rule: ReturnType<typeof rulesFor>,
+  undo: Undo[],
+): Promise<void> {
+  await forEachClient(context, rule['-A'])
+  undo.push(() => forEachClient(context, rule['-D']))
 }
 
 const recreated = (lives: readonly Life[]): [WorldPod, WorldPod][] =>
   lives.flatMap(({ former, running }): [WorldPod, WorldPod][] =>
     former === undefined || running === undefined ? [] : [[former, running]],
   )
-
-/** What has been planted and is to be taken away again, in the order in which it was planted. */
-type Undo = () => Promise<unknown>
 
 async function undoAll(undo: Undo[]): Promise<void> {
   while (undo.length > 0) {
@@ -160,9 +161,7 @@ function formerAddressLed(): Fault {
     when: 'after-start',
     async inject(context, lives) {
       for (const [former, running] of recreated(lives)) {
-        const rule = rulesFor(former, `DNAT --to-destination ${running.ip}`, 'nat')
-        await forEachClient(context, rule['-A'])
-        undo.push(() => forEachClient(context, rule['-D']))
+        await plantRule(context, rulesFor(former, `DNAT --to-destination ${running.ip}`, 'nat'), undo)
         rules += 1
       }
     },
@@ -194,9 +193,7 @@ function podLeftBehind(): Fault {
       }
       for (const { former, traced } of lives) {
         if (former === undefined) continue
-        const rule = rulesFor(former, 'REJECT')
-        await forEachClient(context, rule['-A'])
-        undo.push(() => forEachClient(context, rule['-D']))
+        await plantRule(context, rulesFor(former, 'REJECT'), undo)
         const name = traced?.hostInterface?.name
         if (name === undefined) continue
         // Kernels without dummy interfaces have pairs.

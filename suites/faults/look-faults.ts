@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { runInContainer } from '../../helpers/nodes.ts'
 import type { Fault, FaultContext, Ground } from './fault.ts'
 import { packetFilterFault } from './packet-filter.ts'
+import { arePaused, signalPrograms } from './programs.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 /** Asks others and is asked by nobody: what breaks its own side of a path breaks no other check. */
@@ -53,9 +54,8 @@ function hostEndRenamed(): Fault {
 /** Names of the agents' programs, as the kernel keeps them. */
 const agents = 'flanneld|calico-node|cilium-agent'
 
-const signalAgent = async ({ runOnNode, workers: [, node] }: FaultContext, signal: string): Promise<void> => {
-  await runOnNode(node, ['pkill', signal, '-x', agents])
-}
+const signalAgent = (context: FaultContext, signal: '-STOP' | '-CONT'): Promise<void> =>
+  signalPrograms(context, [context.workers[1]], signal, agents)
 
 /** Checks that can say nothing while an agent is silent: what Cilium tells of itself, its agent tells; the others' state lies in the kernel and in files. */
 export const silentAgent = ({ cni }: Ground): readonly string[] =>
@@ -71,10 +71,8 @@ const agentPaused: Fault = {
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => signalAgent(context, '-STOP'),
-  async vacuous({ runOnNode, workers: [, node] }) {
-    const paused = await runOnNode(node, ['pgrep', '-c', '-r', 'T', '-x', agents]).catch(() => '0')
-    return Number(paused) > 0 ? undefined : 'the agent runs'
-  },
+  vacuous: async (context) =>
+    (await arePaused(context, [context.workers[1]], agents)) ? undefined : 'the agent runs',
   heal: (context) => signalAgent(context, '-CONT'),
 }
 

@@ -2,10 +2,11 @@ import type { V1NetworkPolicy } from '@kubernetes/client-node'
 import { agentPorts } from '../../helpers/agent/protocol.ts'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
-import { apiMessage } from '../../helpers/kube.ts'
+import { isNotFound } from '../../helpers/kube.ts'
 import { checks } from '../catalogue.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { silentAgent } from './look-faults.ts'
+import { arePaused, signalPrograms } from './programs.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 const everyPolicyCheck = 'network-policy/**'
@@ -50,7 +51,7 @@ const strayDefaultDeny: Fault = {
   async heal(context) {
     const target = { name: strayName, namespace: context.world.namespaces.main }
     await context.kube.networking.deleteNamespacedNetworkPolicy(target).catch((error: unknown) => {
-      if (!apiMessage(error).startsWith('HTTP 404')) throw error
+      if (!isNotFound(error)) throw error
     })
     await awaitCanary(context, 'passed')
   },
@@ -59,20 +60,8 @@ const strayDefaultDeny: Fault = {
 /** Names of the programs that turn policies into packet filters, as the kernel keeps them. */
 const policyAgents = 'calico-node|cilium-agent'
 
-const signalAgents = async (
-  { workers, runOnNode }: FaultContext,
-  signal: '-STOP' | '-CONT',
-): Promise<void> => {
-  await Promise.all(workers.map((node) => runOnNode(node, ['pkill', signal, '-x', policyAgents])))
-}
-
-/** Why the agents were not paused; `pgrep` throws when it finds none that is stopped. */
-async function notPaused({ workers, runOnNode }: FaultContext): Promise<string | undefined> {
-  const counts = await Promise.all(
-    workers.map((node) => runOnNode(node, ['pgrep', '-c', '-r', 'T', '-x', policyAgents]).catch(() => '0')),
-  )
-  return counts.every((count) => Number(count) > 0) ? undefined : 'the policy agents run'
-}
+const signalAgents = (context: FaultContext, signal: '-STOP' | '-CONT'): Promise<void> =>
+  signalPrograms(context, context.workers, signal, policyAgents)
 
 const policyAgentPaused: Fault = {
   id: 'policy-agent-paused',
@@ -86,7 +75,8 @@ const policyAgentPaused: Fault = {
   settledMs: 500,
   when: 'before-run',
   inject: (context) => signalAgents(context, '-STOP'),
-  vacuous: notPaused,
+  vacuous: async (context) =>
+    (await arePaused(context, context.workers, policyAgents)) ? undefined : 'the policy agents run',
   heal: (context) => signalAgents(context, '-CONT'),
 }
 

@@ -1,7 +1,7 @@
 import type { V1ResourceQuota } from '@kubernetes/client-node'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
-import { apiMessage } from '../../helpers/kube.ts'
+import { isNotFound } from '../../helpers/kube.ts'
 import type { Fault, FaultContext } from './fault.ts'
 
 /** Who does for the whole cluster what no agent does, by CNI. */
@@ -70,7 +70,7 @@ const agentMissing: Fault = {
   vacuous: async () => undefined,
   async heal({ kube }) {
     await kube.core.deleteNamespacedResourceQuota(quota).catch((error: unknown) => {
-      if (!apiMessage(error).startsWith('HTTP 404')) throw error
+      if (!isNotFound(error)) throw error
     })
   },
 }
