@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { featureSchema, verdictSchema } from '../helpers/check.ts'
+import { featureSchema } from '../helpers/check.ts'
+import { verdictSchema } from '../helpers/check-probes.ts'
 import { readCidrs } from './cidr.ts'
 import { cniTraits } from './supported.ts'
 

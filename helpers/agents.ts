@@ -3,8 +3,8 @@ import { AgentClient, type BatchResult } from './agent/client.ts'
 import { openExecStream } from './agent/exec-stream.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
 import { messageOf } from './errors.ts'
-import { agentCommand, containers, type FixtureNamespaces, type FixtureSpec } from './fixtures.ts'
-import type { Plan } from './plan.ts'
+import { agentCommand, containers, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import type { Plan } from './plan/plan.ts'
 import type { Replies } from './verdict.ts'
 
 type Pod = Pick<FixtureSpec, 'name' | 'namespace'>

@@ -1,6 +1,7 @@
 import { beforeAll, describe, inject, test } from 'vitest'
 import { budgets } from './budgets.ts'
-import type { Check, Outcome } from './check.ts'
+import type { Check } from './check.ts'
+import type { Outcome } from './observation.ts'
 import type { LegState } from './held-run.ts'
 
 /** The cluster of a leg did not come up, so nothing is known about its network. */

@@ -1,6 +1,6 @@
 import { Address4, Address6 } from 'ip-address'
 import type { Facts } from './agent/protocol.ts'
-import type { Verdict } from './check.ts'
+import type { Verdict } from './check-probes.ts'
 import type { Looks } from './looks/node-looks.ts'
 import type { World, WorldPod } from './world.ts'
 

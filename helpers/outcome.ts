@@ -1,4 +1,6 @@
-import { nodeAccess, type Check, type Observation, type Outcome, type Verdict } from './check.ts'
+import { nodeAccess, type Check } from './check.ts'
+import type { Verdict } from './check-probes.ts'
+import type { Observation, Outcome } from './observation.ts'
 import { rounded } from './verdict.ts'
 
 /** Declared deviations of a cluster, as in its definition. */

@@ -1,10 +1,11 @@
 import { median } from 'simple-statistics'
 import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
-import type { Observation, PathProbe, Verdict } from './check.ts'
+import type { PathProbe, Verdict } from './check-probes.ts'
+import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
-import type { Planned, PlannedProbe } from './plan.ts'
+import type { Planned, PlannedProbe } from './plan/planned.ts'
 import type { World } from './world.ts'
 
 /**

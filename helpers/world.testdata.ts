@@ -1,4 +1,4 @@
-import { fixtureSpecs, podLabels } from './fixtures.ts'
+import { fixtureSpecs, podLabels } from './fixture-objects.ts'
 import type { World } from './world.ts'
 
 /** A healthy world as a three-node cluster gives it, for the tests of the pure parts. */

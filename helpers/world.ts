@@ -1,6 +1,6 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import { fixtureSpecs, services, type FixtureNamespaces, type FixtureSpec } from './fixtures.ts'
+import { fixtureSpecs, services, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
 
 /** A fixture pod as the API server reports it. */

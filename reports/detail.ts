@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { median } from 'simple-statistics'
-import type { End, Observation, Outcome } from '../helpers/check.ts'
+import type { End, Observation, Outcome } from '../helpers/observation.ts'
 import { count, duration, glued, oneLine, unglued } from './text.ts'
 
 /** One line of the details of a check: what it is about, and the words: plain, on one line, some of them glued. */

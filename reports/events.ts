@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { outcomeSchema } from '../helpers/check.ts'
+import { outcomeSchema } from '../helpers/observation.ts'
 import {
   abortSchema,
   clusterSchema,

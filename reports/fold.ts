@@ -1,4 +1,4 @@
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import type { RunEvent } from './events.ts'
 import { diagnose } from './ladder.ts'
 import {

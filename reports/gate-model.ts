@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { levelSchema, outcomeKindSchema } from '../helpers/check.ts'
+import { levelSchema } from '../helpers/check.ts'
+import { outcomeKindSchema } from '../helpers/observation.ts'
 import { toolSchema } from './model.ts'
 
 /** What `gate -o json` prints. Fields are added, never changed, until {@link gateSchemaVersion} is raised. */

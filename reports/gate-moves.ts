@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../helpers/observation.ts'
 import type { ChangeKind, Effect } from './gate-model.ts'
 
 /** What became of a check, by its outcome before and after: the table of `changeKinds`. */

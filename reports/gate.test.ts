@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import { outcomeKindSchema, type Outcome, type OutcomeKind } from '../helpers/check.ts'
+import { outcomeKindSchema, type Outcome, type OutcomeKind } from '../helpers/observation.ts'
 import { UsageError } from '../helpers/errors.ts'
 import { renderGateMarkdown } from './gate-markdown.ts'
 import { effects, gateSchema, type Change, type Gate } from './gate-model.ts'

@@ -1,4 +1,4 @@
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { UsageError, exitCodes } from '../helpers/errors.ts'
 import { shown } from '../helpers/shown.ts'
 import { latencyOf } from './detail.ts'

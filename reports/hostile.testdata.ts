@@ -1,5 +1,7 @@
 import * as fc from 'fast-check'
-import { levelSchema, outcomeKindSchema, rungs, verdictSchema, type Outcome } from '../helpers/check.ts'
+import { levelSchema, rungs } from '../helpers/check.ts'
+import { verdictSchema } from '../helpers/check-probes.ts'
+import { outcomeKindSchema, type Outcome } from '../helpers/observation.ts'
 import type { NewEvent } from './events.ts'
 import { foldEvents } from './fold.ts'
 import { mergeRuns } from './merge.ts'

@@ -1,5 +1,5 @@
 import XMLBuilder from 'fast-xml-builder'
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { detailTextIn } from './detail.ts'
 import type { Leg, Run } from './model.ts'
 import { originText, runMillis } from './summary.ts'

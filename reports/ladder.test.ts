@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { diagnose, ladderOf } from './ladder.ts'
 import { crossNodeDown, outcomesOf, type Broken } from './run.testdata.ts'
 

@@ -1,4 +1,5 @@
-import { rungs, type Outcome, type Rung } from '../helpers/check.ts'
+import { rungs, type Rung } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import type { Diagnosis } from './model.ts'
 import { count, listed } from './text.ts'
 

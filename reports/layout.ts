@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { marks } from './detail.ts'
 import { wrap } from './text.ts'
 

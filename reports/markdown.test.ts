@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { summaryLimitBytes } from './capped.ts'
 import { hostileMergedRun, hostileRun } from './hostile.testdata.ts'
 import { betweenNodes, largeRun, pullFailure, runOf } from './html/page.testdata.ts'

@@ -1,4 +1,4 @@
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { capped, table, type Block } from './capped.ts'
 import { detailTextIn, latencyOf, marks, resentOf } from './detail.ts'
 import { ladderOf, rungNames } from './ladder.ts'

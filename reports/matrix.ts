@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../helpers/observation.ts'
 import { marks, splitId } from './detail.ts'
 import { colours, mark, type Paper } from './layout.ts'
 import type { Leg } from './model.ts'

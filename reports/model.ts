@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { levelSchema, outcomeSchema, rungs } from '../helpers/check.ts'
+import { levelSchema, rungs } from '../helpers/check.ts'
+import { outcomeSchema } from '../helpers/observation.ts'
 import { UsageError, messageOf } from '../helpers/errors.ts'
 import { printable } from '../helpers/shown.ts'
 

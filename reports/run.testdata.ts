@@ -1,4 +1,6 @@
-import type { Observation, Outcome, Rung, Verdict } from '../helpers/check.ts'
+import type { Rung } from '../helpers/check.ts'
+import type { Verdict } from '../helpers/check-probes.ts'
+import type { Observation, Outcome } from '../helpers/observation.ts'
 import type { NewEvent, RunEvent } from './events.ts'
 import { foldEvents } from './fold.ts'
 import type { Cluster, Identity, Machine, PlannedCheck, Run, SetupFailure } from './model.ts'

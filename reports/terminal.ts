@@ -1,4 +1,4 @@
-import type { Outcome } from '../helpers/check.ts'
+import type { Outcome } from '../helpers/observation.ts'
 import { detailsIn, latencyOf, marks, resentOf, splitId, type Detail } from './detail.ts'
 import { ladderOf, rungNames, type LadderRung } from './ladder.ts'
 import { colours, flow, labelled, mark, paperFor, type Paper, type Piece } from './layout.ts'

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { levelSchema, outcomeKindSchema, type Outcome } from '../helpers/check.ts'
+import { levelSchema } from '../helpers/check.ts'
+import { outcomeKindSchema, type Outcome } from '../helpers/observation.ts'
 import { abortSchema } from './model.ts'
 import { countsOf, verdictOf, type JudgedLeg } from './verdict.ts'
 

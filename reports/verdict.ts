@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../helpers/observation.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import type { Leg, RunVerdict } from './model.ts'
 import { count, listed, oneLine } from './text.ts'

@@ -5,7 +5,9 @@ import { checks } from './catalogue.ts'
 /** The face of the package: what a Vitest suite of your own works with. */
 
 export { defineCheck } from '../helpers/check.ts'
-export type { Check, CheckInput, Feature, Outcome, OutcomeKind, Verdict } from '../helpers/check.ts'
+export type { Check, CheckInput, Feature } from '../helpers/check.ts'
+export type { Verdict } from '../helpers/check-probes.ts'
+export type { Outcome, OutcomeKind } from '../helpers/observation.ts'
 /** Every check that comes with the product, topic by topic. */
 export { checks } from './catalogue.ts'
 

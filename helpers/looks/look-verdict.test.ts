@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { Facts } from '../agent/protocol.ts'
 import { checks } from '../../suites/catalogue.ts'
-import { defineCheck, isLooking, type LookProbe, type Observation } from '../check.ts'
+import { defineCheck, isLooking } from '../check.ts'
+import type { LookProbe } from '../check-probes.ts'
+import type { Observation } from '../observation.ts'
 import { observeLooks } from './look-verdict.ts'
 import type { Link } from './node-facts.ts'
 import { fromItsNode } from './node-inspect.ts'
 import { gapsIn, type Look, type Looks } from './node-looks.ts'
 import { missingFeatures, outcomeOf, withAccess } from '../outcome.ts'
-import { makePlan } from '../plan.ts'
+import { makePlan } from '../plan/plan.ts'
 import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()

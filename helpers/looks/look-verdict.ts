@@ -1,4 +1,5 @@
-import type { End, LookProbe, Observation } from '../check.ts'
+import type { LookProbe } from '../check-probes.ts'
+import type { End, Observation } from '../observation.ts'
 import { wrong, type Judgement } from '../inspect.ts'
 import { judgeRead } from './node-inspect.ts'
 import type { Look, Looks } from './node-looks.ts'

@@ -2,8 +2,9 @@ import type { FirstPlan, FirstReport, FirstResult } from '../agent/first-packets
 import { agentPorts } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Step } from '../check-steps.ts'
-import type { Observation, Outcome, Verdict } from '../check.ts'
-import { podEnd } from '../plan.ts'
+import type { Verdict } from '../check-probes.ts'
+import type { Observation, Outcome } from '../observation.ts'
+import { podEnd } from '../plan/planned.ts'
 import type { Cell } from './step-cells.ts'
 import { rounded } from '../verdict.ts'
 

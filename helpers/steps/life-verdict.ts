@@ -1,5 +1,5 @@
 import type { Step } from '../check-steps.ts'
-import type { Observation } from '../check.ts'
+import type { Observation } from '../observation.ts'
 import { inSubnet } from '../inspect.ts'
 import type { PodStart } from './own-pods.ts'
 import type { Cell } from './step-cells.ts'

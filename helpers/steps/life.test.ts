@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { lifeCycleChecks } from '../../suites/life-cycle.checks.ts'
-import { defineCheck, type Check, type Outcome } from '../check.ts'
+import { defineCheck, type Check } from '../check.ts'
+import type { Outcome } from '../observation.ts'
 import type { LifeFaults } from './life.testdata.ts'
 import { runSteps } from './steps.ts'
 import { simulate, type Simulated } from './steps.testdata.ts'

@@ -1,5 +1,5 @@
 import type { Step } from '../check-steps.ts'
-import type { Outcome } from '../check.ts'
+import type { Outcome } from '../observation.ts'
 import type { Cell } from './step-cells.ts'
 
 /** Names of what steps measure. Pure. */

@@ -1,7 +1,7 @@
 import type { KubernetesObject, V1NetworkPolicy } from '@kubernetes/client-node'
 import type { WireEnd, WireResult } from '../agent/protocol.ts'
 import { sleep } from '../await.ts'
-import type { PlannedProbe } from '../plan.ts'
+import type { PlannedProbe } from '../plan/planned.ts'
 import { decide, type PolicyWorld } from './policy-engine.ts'
 import { SimulatedLife, type LifeFaults } from './life.testdata.ts'
 import { namespaceLabels, policyPod } from './policy-objects.ts'

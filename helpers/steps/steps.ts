@@ -1,6 +1,7 @@
 import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
 import { newcomerRole, type Step } from '../check-steps.ts'
-import type { Check, Observation, Outcome, StepResult } from '../check.ts'
+import type { Check } from '../check.ts'
+import type { Observation, Outcome, StepResult } from '../observation.ts'
 import { messageOf } from '../errors.ts'
 import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
 import { givenAway, judgeStart, type LivingPod } from './life-verdict.ts'

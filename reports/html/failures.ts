@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
 import { detailsIn } from '../detail.ts'
 import { count, listed, oneLine, unglued } from '../text.ts'
 import { markup, type Markup } from './markup.ts'

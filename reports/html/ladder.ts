@@ -8,7 +8,7 @@ import { markup, type Markup } from './markup.ts'
 import { label, picture } from './svg.ts'
 import { badge, outcomeClass, outcomeWords, section, stateOutcome } from './view.ts'
 import type { LegView, View } from './view.ts'
-import type { OutcomeKind } from '../../helpers/check.ts'
+import type { OutcomeKind } from '../../helpers/observation.ts'
 
 /** Each leg: what it was, how far up the ladder it came, the likely layer, why there is no verdict. */
 export function legsSection(view: View): Markup {

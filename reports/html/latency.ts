@@ -1,6 +1,7 @@
 import { scaleLog, type ScaleLogarithmic } from 'd3-scale'
 import { max, median, min, quantile } from 'simple-statistics'
-import { rungs, type Observation, type Outcome, type Rung } from '../../helpers/check.ts'
+import { rungs, type Rung } from '../../helpers/check.ts'
+import type { Observation, Outcome } from '../../helpers/observation.ts'
 import { rungNames } from '../ladder.ts'
 import { count, duration, oneLine } from '../text.ts'
 import { markup, type Markup } from './markup.ts'

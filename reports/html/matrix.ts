@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
 import { latencyOf, marks, resentOf } from '../detail.ts'
 import { count, duration, oneLine } from '../text.ts'
 import { markup, type Markup, type Part } from './markup.ts'

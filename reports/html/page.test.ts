@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Outcome } from '../../helpers/check.ts'
+import type { Outcome } from '../../helpers/observation.ts'
 import { hostileRun } from '../hostile.testdata.ts'
 import { mergeRuns } from '../merge.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from '../run.testdata.ts'

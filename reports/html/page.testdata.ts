@@ -1,4 +1,4 @@
-import type { Observation, Outcome } from '../../helpers/check.ts'
+import type { Observation, Outcome } from '../../helpers/observation.ts'
 import type { NewEvent, RunEvent } from '../events.ts'
 import { foldEvents } from '../fold.ts'
 import type { Cluster, Identity, Provenance, Run, SetupFailure } from '../model.ts'

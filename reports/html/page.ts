@@ -15,7 +15,7 @@ import { matrixSection, topicsOf } from './matrix.ts'
 import { provenanceSection } from './provenance.ts'
 import { timelineSection } from './timeline.ts'
 import { facts, headline, outcomeClass, outcomeWords, viewOf, type View } from './view.ts'
-import type { OutcomeKind } from '../../helpers/check.ts'
+import type { OutcomeKind } from '../../helpers/observation.ts'
 
 const asset = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 

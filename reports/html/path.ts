@@ -1,4 +1,4 @@
-import type { End, Observation } from '../../helpers/check.ts'
+import type { End, Observation } from '../../helpers/observation.ts'
 import { marks } from '../detail.ts'
 import { oneLine } from '../text.ts'
 import { markup, type Markup } from './markup.ts'

@@ -1,4 +1,4 @@
-import type { Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
 import { marks } from '../detail.ts'
 import type { Leg, Run } from '../model.ts'
 import { count, listed, oneLine } from '../text.ts'

@@ -1,5 +1,5 @@
 import { expect, test as base } from 'vitest'
-import type { Outcome } from '../../helpers/check.ts'
+import type { Outcome } from '../../helpers/observation.ts'
 import { checks } from '../../suites/catalogue.ts'
 import type { Run } from '../model.ts'
 import { outcomesOf } from '../run.testdata.ts'

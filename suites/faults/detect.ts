@@ -1,6 +1,7 @@
 import picomatch from 'picomatch'
 import { budgets } from '../../helpers/budgets.ts'
-import { isLooking, isPlain, type Check, type Outcome } from '../../helpers/check.ts'
+import { isLooking, isPlain, type Check } from '../../helpers/check.ts'
+import type { Outcome } from '../../helpers/observation.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
 import type { Moment } from '../../helpers/steps/step-moments.ts'

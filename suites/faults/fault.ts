@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '@kubernetes/client-node'
-import type { Feature, Outcome, OutcomeKind } from '../../helpers/check.ts'
+import type { Feature } from '../../helpers/check.ts'
+import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
 import type { Declared } from '../../helpers/outcome.ts'
 import type { Kube } from '../../helpers/kube.ts'
 import type { RunOnNode } from '../../helpers/nodes.ts'

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { checks as catalogue } from '../suites/catalogue.ts'
-import { defineCheck, isLooking, isPlain } from './check.ts'
-import { bindPods, connectionsPerService, makePlan } from './plan.ts'
-import { healthyWorld } from './world.testdata.ts'
+import { checks as catalogue } from '../../suites/catalogue.ts'
+import { defineCheck, isLooking, isPlain } from '../check.ts'
+import { bindPods, makePlan } from './plan.ts'
+import { connectionsPerService } from './service.ts'
+import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()
 const checks = catalogue.filter((check) => isPlain(check) && !isLooking(check))

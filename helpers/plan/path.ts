@@ -1,0 +1,57 @@
+import { agentPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
+import { budgets } from '../budgets.ts'
+import type { Check } from '../check.ts'
+import type { PathProbe } from '../check-probes.ts'
+import { nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
+import type { WorldPod } from '../world.ts'
+
+export function planPath(
+  check: Check,
+  probe: PathProbe,
+  from: WorldPod,
+  to: WorldPod,
+  ids: Ids,
+): PlannedProbe {
+  const timeoutMs = budgets.probeMs.ms
+  if (probe.via === 'loopback') {
+    const kind = probe.protocol === 'udp' ? 'tools-udp' : 'tools-http'
+    const port = kind === 'tools-udp' ? toolsPorts.udp : toolsPorts.http
+    const wire: WireProbe = { id: ids.next++, kind, host: '127.0.0.1', port, nonce: nonce(), timeoutMs }
+    const end = { ...podEnd(to, port), address: `127.0.0.1:${port}` }
+    return {
+      check,
+      probe,
+      from,
+      to: end,
+      rests: [from],
+      mayAnswer: [to],
+      questions: [{ agent: from.name, wire }],
+    }
+  }
+  const { protocol } = probe
+  const port = protocol === 'datagram' ? agentPorts.udp : agentPorts[protocol]
+  const ask = (): WireProbe => ({
+    id: ids.next++,
+    kind: protocol,
+    host: to.ip,
+    port,
+    nonce: nonce(protocol === 'datagram' ? 'oneway-' : ''),
+    timeoutMs,
+  })
+  // One datagram may be lost without anyone at fault; three in a row on an idle wire may not.
+  const wires = protocol === 'datagram' ? [ask(), ask(), ask()] : [ask()]
+  const planned: PlannedProbe = {
+    check,
+    probe,
+    from,
+    to: podEnd(to, port),
+    rests: [from, to],
+    mayAnswer: [to],
+    questions: wires.map((wire) => ({ agent: from.name, wire })),
+  }
+  if (protocol === 'datagram') {
+    const nonces = wires.flatMap((wire) => ('nonce' in wire ? [wire.nonce] : []))
+    planned.receipt = { agent: to.name, wire: { id: ids.next++, kind: 'receipts', nonces, timeoutMs } }
+  }
+  return planned
+}
