@@ -19,8 +19,8 @@ const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-bench-'))
 
 /** Runs the program; a leg that is not green makes its time worthless. */
 function green(...argv: string[]): void {
-  const { status, stderr } = spawnSync(process.execPath, [main, ...argv, '-q'], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${argv.join(' ')}: exit ${status}\n${stderr}`)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...argv, '-q'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${argv.join(' ')}: exit ${status}\n${stdout}${stderr}`)
 }
 
 const [together, inTurn, peaks]: [number[], number[], number[]] = [[], [], []]

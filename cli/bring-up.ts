@@ -10,7 +10,7 @@ import type { Lease } from '../clusters/lease.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
-import { applyFixtures, awaitFixtures } from '../helpers/fixtures.ts'
+import { applyFixtures, applyHandMade, awaitFixtures } from '../helpers/fixtures.ts'
 import { connectKube, type Kube } from '../helpers/kube.ts'
 import { legHandleFile, writeLegHandle, type LegHandle } from '../helpers/leg-handle.ts'
 import { runOnKindNode } from '../helpers/nodes.ts'
@@ -91,6 +91,7 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
     await log.phase('fixtures', 'fixture pods', async (step) => {
       await applyFixtures(kube, fixtures, signal)
       await awaitFixtures(kube, namespaces, (seen) => step.update(seen), signal)
+      await applyHandMade(kube, fixtures)
     })
     const handle: LegHandle = {
       ...fixtures,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { name } from './check-steps.ts'
+import { fixtureServiceNames, selectingServices, serviceVias, viaProblem } from './fixture-services.ts'
 
 /** The pods and the probes that a check may have, and what a probe can come to. */
 
@@ -29,6 +30,11 @@ export const podSchema = z.strictObject({
 
 const transportSchema = z.enum(['tcp', 'udp', 'http'])
 
+const familySchema = z
+  .literal('ipv6')
+  .optional()
+  .describe('Over IPv6, where it is the second family of the cluster; absent: over the first.')
+
 /** One pod asks another directly: its pod IP, or 127.0.0.1 for the other container of its own pod. */
 const pathProbeSchema = z.strictObject({
   from: name,
@@ -41,31 +47,54 @@ const pathProbeSchema = z.strictObject({
     .enum(['any', 'pod-ip'])
     .default('any')
     .describe('pod-ip: the server must see the address that the API reports for the client (no NAT).'),
+  family: familySchema,
   expect: verdictSchema.default('reached'),
 })
 
 /** One pod asks a fixture Service. */
-const serviceProbeSchema = z.strictObject({
-  from: name,
-  service: z.enum(['echo']),
-  via: z.enum(['cluster-ip', 'short-name', 'namespaced-name', 'fqdn']),
-  protocol: transportSchema,
-  answeredBy: z
-    .enum(['any-endpoint', 'every-endpoint'])
-    .default('any-endpoint')
-    .describe(
-      'any-endpoint: each connection by some ready one. every-endpoint: so many that all must have answered.',
-    ),
-  expect: verdictSchema.default('reached'),
-})
+const serviceProbeSchema = z
+  .strictObject({
+    from: name,
+    service: z
+      .enum(['own', ...fixtureServiceNames])
+      .describe('own: the one that has the asking pod alone behind it; who answers is the pod itself.'),
+    via: z.enum(serviceVias).describe('node-port: at the InternalIP of every node.'),
+    protocol: transportSchema,
+    family: familySchema,
+    answeredBy: z
+      .enum(['any-endpoint', 'every-endpoint', 'one-endpoint', 'evenly'])
+      .default('any-endpoint')
+      .describe(
+        'any-endpoint: each connection by some ready one. every-endpoint: so many that all must have answered. one-endpoint: all by the same. evenly: all endpoints have a fair share.',
+      ),
+    expect: verdictSchema.default('reached'),
+  })
+  .superRefine(({ service, via }, context) => {
+    const message = viaProblem(service, via)
+    if (message !== undefined) context.addIssue({ code: 'custom', message, path: ['via'] })
+  })
 
 /** One pod asks a DNS server; the answer is compared with the API object. */
 const dnsProbeSchema = z.strictObject({
   from: name,
   resolve: z
-    .enum(['service', 'headless-service', 'pod'])
-    .describe("Whose A record: the ClusterIP, all ready pod IPs, or the pod's own address."),
-  of: name.optional().describe('The pod whose record is asked for; only with resolve: pod.'),
+    .enum([
+      'service',
+      'headless-service',
+      'pod',
+      'pod-hostname',
+      'service-ipv6',
+      'service-srv',
+      'headless-srv',
+      'service-ptr',
+      'alias',
+      'large',
+      'nobody',
+    ])
+    .describe(
+      "Whose record: A of the ClusterIP, of all ready pods, of the pod's own address, of its hostname in a headless Service; AAAA; SRV of a port; PTR of a ClusterIP; CNAME of an ExternalName Service; more A records than UDP carries; A of a Service that does not exist.",
+    ),
+  of: name.optional().describe('The pod whose record is asked for; only of a pod.'),
   at: z.enum(['service-ip', 'every-dns-pod']),
   protocol: z.enum(['udp', 'tcp']),
   expect: verdictSchema.default('reached'),
@@ -108,18 +137,28 @@ const lookProbeSchema = z.strictObject({
   expect: verdictSchema.default('reached'),
 })
 
+/** What the API server itself says, held against other objects of its own. */
+const apiProbeSchema = z.strictObject({
+  endpointsOf: z
+    .enum(selectingServices)
+    .describe('Its EndpointSlices hold exactly the ready pods that it selects.'),
+  expect: verdictSchema.default('reached'),
+})
+
 export const probeSchema = z.union([
   pathProbeSchema,
   serviceProbeSchema,
   dnsProbeSchema,
   inspectProbeSchema,
   lookProbeSchema,
+  apiProbeSchema,
 ])
 export type PathProbe = z.infer<typeof pathProbeSchema>
 export type ServiceProbe = z.infer<typeof serviceProbeSchema>
 export type DnsProbe = z.infer<typeof dnsProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
 export type LookProbe = z.infer<typeof lookProbeSchema>
+export type ApiProbe = z.infer<typeof apiProbeSchema>
 export type Probe = z.infer<typeof probeSchema>
 
 /** Is this probe answered by a look from a node? */
@@ -136,10 +175,11 @@ export type ProbeInput<Pod extends string> =
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>
   | z.input<typeof lookProbeSchema>
+  | z.input<typeof apiProbeSchema>
 
 /** The pods of its check that a probe names. */
 export function podsOf(probe: Probe): string[] {
-  if ('look' in probe) return []
+  if ('look' in probe || 'endpointsOf' in probe) return []
   if ('inspect' in probe) return [probe.in]
   if ('to' in probe) return [probe.from, probe.to]
   if ('resolve' in probe) return probe.of === undefined ? [probe.from] : [probe.from, probe.of]

@@ -4,7 +4,7 @@ import { execOnce } from './agent/exec-stream.ts'
 import { budgets } from './budgets.ts'
 import type { Outcome } from './observation.ts'
 import { messageOf } from './errors.ts'
-import { containers, services } from './fixture-objects.ts'
+import { containers } from './fixture-objects.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { cniPieces } from './evidence-cni.ts'
 import type { CniSource, PodSelector } from './evidence-cni.ts'
@@ -154,7 +154,8 @@ async function pods(kube: Kube): Promise<string> {
 /** The three steps of debugging a Service: does the name resolve, has it endpoints, does a proxy carry it? */
 async function serviceDebug({ kube, runOnNode }: EvidenceSource, world: World): Promise<string> {
   const { main } = world.namespaces
-  const name = `${services.echo}.${main}.svc.${world.clusterDomain}`
+  const name = `echo.${main}.svc.${world.clusterDomain}`
+  const clusterIp = world.services.get('echo')?.ips[0] ?? 'no ClusterIP'
   const resolving = world.pods
     .filter((pod) => pod.namespace === 'main')
     .map(async (pod) => {
@@ -170,13 +171,13 @@ async function serviceDebug({ kube, runOnNode }: EvidenceSource, world: World): 
     })
   const slices = kube.discovery.listNamespacedEndpointSlice({
     namespace: main,
-    labelSelector: `kubernetes.io/service-name=${services.echo}`,
+    labelSelector: `kubernetes.io/service-name=echo`,
   })
   const rules = world.nodes.map(async ({ name: node }) => {
     const saved = (await runOnNode?.(node, ['iptables-save', '-c'])) ?? ''
     const lines = saved
       .split('\n')
-      .filter((line) => line.includes(world.clusterIps.echo) || line.includes(`${main}/echo`))
+      .filter((line) => line.includes(clusterIp) || line.includes(`${main}/echo`))
     return `-- ${node}: ${lines.length} rules\n${lines.join('\n')}`
   })
   const settled = async (parts: Promise<string>[]): Promise<string> =>
@@ -189,7 +190,7 @@ async function serviceDebug({ kube, runOnNode }: EvidenceSource, world: World): 
       .map((each) => `${each.addresses.join()} on ${each.nodeName} ready=${each.conditions?.ready}`)
       .join('\n')
   return [
-    `1. Does ${name} resolve? The Service has ${world.clusterIps.echo}.`,
+    `1. Does ${name} resolve? The Service has ${clusterIp}.`,
     await settled(resolving),
     `\n2. Has the Service endpoints? Ready fixture pods: ${world.pods.filter((pod) => pod.ready).length}`,
     await settled([endpoints()]),

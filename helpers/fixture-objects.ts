@@ -1,6 +1,21 @@
-import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node'
+import type {
+  KubernetesObject,
+  V1EndpointSlice,
+  V1Pod,
+  V1Service,
+  V1ServicePort,
+  V1ServiceSpec,
+} from '@kubernetes/client-node'
 import { agentFiles, agentVersion } from './agent/bundle.ts'
 import { agentPorts, toolsPorts } from './agent/protocol.ts'
+import {
+  fixtureService,
+  fixtureServiceNames,
+  handMadeTarget,
+  largeAddresses,
+  servicePorts,
+  type FixtureServiceName,
+} from './fixture-services.ts'
 
 /** What the fixtures are: pods, Services and what they need, as API objects. Pure. */
 
@@ -34,11 +49,6 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker2-b', node: 'worker2', namespace: 'main' },
   { name: 'worker2-other', node: 'worker2', namespace: 'other' },
 ]
-
-/** Fixture Services, both over the pods of `main`. Beside them each of these pods has one of its own name, alone. */
-export const services = { echo: 'echo', headless: 'echo-headless' } as const
-/** Ports of the `echo` Service. http differs from its target port, so that the translation is seen. */
-export const servicePorts = { http: 80, tcp: agentPorts.tcp, udp: agentPorts.udp } as const
 
 /** The ports that a fixture pod declares, by name. */
 export const podPorts = [
@@ -76,11 +86,13 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
     programObject(main, options.runId),
     programObject(other, options.runId),
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
-    serviceObject(services.echo, main, own, selectsAll),
-    serviceObject(services.headless, main, own, selectsAll, 'None'),
+    ...fixtureServiceNames.map((name) => fixtureServiceObject(name, main, own)),
     ...fixtureSpecs
       .filter(({ namespace }) => namespace === 'main')
-      .map(({ name }) => serviceObject(name, main, own, { [podLabel]: name })),
+      .map(({ name }) =>
+        serviceObject({ name, namespace: main, labels: own, selector: { [podLabel]: name } }),
+      ),
+    sliceObject('echo-large', largeAddresses, options),
   ]
 }
 
@@ -154,6 +166,8 @@ function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
       labels: podLabels(spec, options.runId),
     },
     spec: {
+      // Their names in `echo-headless`, which is in the same namespace.
+      ...(spec.namespace === 'main' ? { hostname: spec.name, subdomain: 'echo-headless' } : {}),
       nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
       automountServiceAccountToken: false,
       enableServiceLinks: false,
@@ -198,26 +212,102 @@ function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
   }
 }
 
+/** What makes a Service. */
+interface ServiceParts {
+  name: string
+  namespace: string
+  labels: Readonly<Record<string, string>>
+  /** Absent: its endpoints are made by hand. */
+  selector?: Readonly<Record<string, string>>
+  /** What differs from a ClusterIP Service. */
+  spec?: Pick<V1ServiceSpec, keyof V1ServiceSpec>
+}
+
 /** A Service with the ports of the fixture Services. Pure. */
-export function serviceObject(
-  name: string,
-  namespace: string,
-  ownLabels: Readonly<Record<string, string>>,
-  selector: Readonly<Record<string, string>>,
-  clusterIP?: 'None',
-): V1Service {
+export function serviceObject({ name, namespace, labels: own, selector, spec }: ServiceParts): V1Service {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name, namespace, labels: { ...ownLabels } },
+    metadata: { name, namespace, labels: { ...own } },
     spec: {
-      selector: { ...selector },
-      ...(clusterIP === undefined ? {} : { clusterIP }),
-      ports: [
-        { name: 'http', port: servicePorts.http, targetPort: agentPorts.http, protocol: 'TCP' },
-        { name: 'tcp', port: servicePorts.tcp, targetPort: agentPorts.tcp, protocol: 'TCP' },
-        { name: 'udp', port: servicePorts.udp, targetPort: agentPorts.udp, protocol: 'UDP' },
-      ],
+      ...(selector === undefined ? {} : { selector: { ...selector } }),
+      ports: podPorts.map(({ name: port, port: targetPort, protocol }) => ({
+        name: port,
+        port: servicePorts[port],
+        targetPort,
+        protocol,
+      })),
+      ...spec,
     },
   }
 }
+
+/** Seconds that a client of `echo-sticky` stays with its endpoint: longer than any run, as is the default. */
+const stickySeconds = 10_800
+
+function fixtureServiceObject(
+  name: FixtureServiceName,
+  namespace: string,
+  own: Record<string, string>,
+): V1Service {
+  const { behind, headless, nodePort, namedTargets, sticky, nodeLocal, bothFamilies } = fixtureService(name)
+  const parts = { name, namespace, labels: own }
+  if (behind === 'alias') {
+    const externalName = `echo.${namespace}.svc.cluster.local`
+    return serviceObject({ ...parts, spec: { type: 'ExternalName', externalName } })
+  }
+  return serviceObject({
+    ...parts,
+    ...(behind === 'every-pod' ? { selector: selectsAll } : {}),
+    spec: {
+      ...(bothFamilies === true ? { ipFamilyPolicy: 'PreferDualStack' } : {}),
+      ...(headless === true ? { clusterIP: 'None' } : {}),
+      ...(nodePort === true ? { type: 'NodePort' } : {}),
+      ...(namedTargets === true ? { ports: namedPorts } : {}),
+      ...(sticky === true
+        ? {
+            sessionAffinity: 'ClientIP',
+            sessionAffinityConfig: { clientIP: { timeoutSeconds: stickySeconds } },
+          }
+        : {}),
+      ...(nodeLocal === true ? { internalTrafficPolicy: 'Local' } : {}),
+    },
+  })
+}
+
+/** Target ports by the name that the pods give them. */
+const namedPorts: V1ServicePort[] = podPorts.map(({ name, protocol }) => ({
+  name,
+  port: servicePorts[name],
+  targetPort: name,
+  protocol,
+}))
+
+/** The EndpointSlice of a Service without a selector. */
+function sliceObject(
+  service: FixtureServiceName,
+  addresses: readonly string[],
+  { runId, namespaces }: Pick<FixtureOptions, 'runId' | 'namespaces'>,
+): V1EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: service,
+      namespace: namespaces.main,
+      labels: { ...labels(runId), 'kubernetes.io/service-name': service },
+    },
+    addressType: addresses.some((address) => address.includes(':')) ? 'IPv6' : 'IPv4',
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+    ports: podPorts.map(({ name, port, protocol }) => ({ name, port, protocol })),
+  }
+}
+
+/** What is made by hand for the address that the pod behind it got. */
+export const handMadeSlice = (
+  address: string,
+  options: Pick<FixtureOptions, 'runId' | 'namespaces'>,
+): V1EndpointSlice => sliceObject('echo-by-hand', [address], options)
+
+/** Is this the pod that a Service without a selector leads to? */
+export const isHandMadeTarget = ({ name }: Pick<FixtureSpec, 'name'>): boolean => name === handMadeTarget

@@ -5,10 +5,12 @@ import { SetupError } from './errors.ts'
 import {
   fixtureObjects,
   fixtureSpecs,
+  handMadeSlice,
   runLabel,
   type FixtureNamespaces,
   type FixtureOptions,
 } from './fixture-objects.ts'
+import { handMadeTarget } from './fixture-services.ts'
 import type { Kube } from './kube.ts'
 
 /**
@@ -88,6 +90,20 @@ export async function awaitFixtures(
       ...(signal === undefined ? {} : { signal }),
     },
   )
+}
+
+/**
+ * Applies what is made for the addresses that the fixture pods got: the EndpointSlice of the Service without a selector.
+ *
+ * @throws {SetupError} when the API server does not accept it
+ */
+export async function applyHandMade(
+  kube: Kube,
+  options: Pick<FixtureOptions, 'runId' | 'namespaces'>,
+): Promise<void> {
+  const target = { name: handMadeTarget, namespace: options.namespaces.main }
+  const { status } = await kube.core.readNamespacedPod(target)
+  await kube.apply([handMadeSlice(status?.podIP ?? '', options)])
 }
 
 /** Why a pod is not Ready; undefined when it is. */

@@ -1,5 +1,6 @@
 import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
+import { observeApi } from './api-verdict.ts'
 import { budgets } from './budgets.ts'
 import { isLooking, isPlain, type Check } from './check.ts'
 import type { Observation, Outcome } from './observation.ts'
@@ -65,7 +66,8 @@ function observationsOf(check: Check, { plan, replies, world, looks }: Answers):
   const onNodes = check.probes.flatMap((probe) =>
     looks !== undefined && 'look' in probe ? observeLooks(probe, looks, world) : [],
   )
-  return [...inPods, ...onNodes]
+  const inTheApi = check.probes.flatMap((probe) => ('endpointsOf' in probe ? [observeApi(probe, world)] : []))
+  return [...inPods, ...onNodes, ...inTheApi]
 }
 
 /** Is there anything wrong that a look later may see right? What an agent has not said, no look will. */

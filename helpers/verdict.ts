@@ -1,8 +1,9 @@
 import { median } from 'simple-statistics'
-import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
+import type { Facts, Of, WireProbe, WireResult } from './agent/protocol.ts'
+import { backendsProblem } from './backends.ts'
 import type { PathProbe, Verdict } from './check-probes.ts'
 import type { Observation } from './observation.ts'
-import { inspections, listed, sameAddress, type Around, type Judgement } from './inspect.ts'
+import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
@@ -67,7 +68,7 @@ const bySeverity: readonly Verdict[] = [
 
 function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
   const { expect } = planned.probe
-  if (judged.length === 0) return { verdict: 'unreachable', detail: 'no CoreDNS pod is running' }
+  if (judged.length === 0) return { verdict: 'unreachable', detail: planned.nobody ?? 'nobody to ask' }
   const off = judged.filter(({ verdict }) => verdict !== expect)
   const worst = bySeverity
     .map((verdict) => off.find((each) => each.verdict === verdict))
@@ -77,22 +78,20 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
     return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
   }
-  return missingEndpoints(planned, replies) ?? { verdict: expect }
+  return backendsOff(planned, replies) ?? { verdict: expect }
 }
 
-/** With answeredBy every-endpoint: the endpoints that never answered. */
-function missingEndpoints(planned: PlannedProbe, replies: Replies): Judgement | undefined {
-  const { probe } = planned
-  if (!('service' in probe) || probe.answeredBy !== 'every-endpoint') return undefined
-  if (planned.mayAnswer.length === 0)
-    return { verdict: 'unknown', detail: 'the Service has no ready fixture endpoint' }
-  const seen = new Set(
-    planned.questions.map(({ agent, wire }) => replies.result(agent, wire.id)?.identity?.podUid),
-  )
-  const silent = planned.mayAnswer.filter((pod) => !seen.has(pod.uid)).map((pod) => pod.fullName)
-  if (silent.length === 0) return undefined
-  const detail = `${planned.questions.length} connections, none answered by ${silent.join(', ')}`
-  return unlessDead(planned, { verdict: 'wrong-answer', detail }, replies)
+/** What is wrong with who answered the connections to a Service, all of which were answered by someone who may. */
+function backendsOff(planned: PlannedProbe, replies: Replies): Judgement | undefined {
+  const { probe, mayAnswer, questions } = planned
+  if (!('service' in probe) || probe.expect !== 'reached') return undefined
+  const answers = questions.map(({ agent, wire }) => replies.result(agent, wire.id)?.identity?.podUid)
+  const backends = mayAnswer.map(({ uid, fullName }) => ({
+    name: fullName,
+    answers: answers.filter((each) => each === uid).length,
+  }))
+  const problem = backendsProblem(probe.answeredBy, backends, questions.length)
+  return problem === undefined ? undefined : unlessDead(planned, problem, replies)
 }
 
 /** The verdict on one wire probe. */
@@ -163,7 +162,7 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
             detail: `none of ${wire.nonces.length} datagrams arrived, says the receiver`,
           }
     case 'dns':
-      return judgeDns(planned, result)
+      return judgeDns(planned, wire, result)
     case 'bind':
       return 'inspect' in planned.probe && planned.probe.inspect === 'port-free'
         ? { verdict: 'reached' }
@@ -186,27 +185,29 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult): Judgement {
     }
   }
   const { source } = planned.probe as Partial<PathProbe>
-  if (source === 'pod-ip' && !sameAddress(identity.saw, planned.from.ip)) {
+  if (source === 'pod-ip' && !planned.from.ips.some((ip) => sameAddress(identity.saw, ip))) {
     return {
       verdict: 'wrong-answer',
-      detail: `the server saw ${identity.saw} instead of the client's own ${planned.from.ip}: its address was translated`,
+      detail: `the server saw ${identity.saw} instead of the client's own ${planned.from.ips.join(' or ')}: its address was translated`,
     }
   }
   return { verdict: 'reached' }
 }
 
-function judgeDns(planned: PlannedProbe, result: WireResult): Judgement {
-  const { rcode, answers = [] } = result
-  if (rcode === 'NXDOMAIN') return { verdict: 'no-such-name', detail: `NXDOMAIN for ${planned.name}` }
-  if (rcode !== 'NOERROR')
-    return { verdict: 'wrong-answer', detail: `${rcode ?? 'no rcode'} for ${planned.name}` }
-  const wanted = planned.answers ?? []
-  return answers.toSorted().join() === wanted.join()
-    ? { verdict: 'reached' }
-    : {
-        verdict: 'wrong-answer',
-        detail: `${planned.name} has A ${listed(answers)}, the API object says ${listed(wanted)}`,
-      }
+function judgeDns({ record }: PlannedProbe, wire: Of<'dns'>, result: WireResult): Judgement {
+  const { rcode, answers = [], truncated = false } = result
+  const asked = `${wire.type} of ${wire.name}`
+  if (record === undefined) return { verdict: 'unknown', detail: `nobody wanted the ${asked}` }
+  if (rcode === 'NXDOMAIN') return { verdict: 'no-such-name', detail: `NXDOMAIN for ${asked}` }
+  if (rcode !== 'NOERROR') return wrong(`${rcode ?? 'no rcode'} for ${asked}`)
+  const partial = record.large === true && wire.transport === 'udp'
+  if (partial !== truncated) {
+    return partial
+      ? wrong(`${answers.length} of ${record.answers.length} records over UDP, not marked as truncated`)
+      : wrong(`${asked}: ${result.detail ?? 'truncated'}`)
+  }
+  if (partial || answers.join() === record.answers.join()) return { verdict: 'reached' }
+  return wrong(`${asked}: ${listed(answers)}; the API objects say ${listed(record.answers)}`)
 }
 
 function judgeFacts(planned: PlannedProbe, facts: Facts, around: Around): Judgement {
@@ -228,8 +229,9 @@ function peersOf(answered: readonly WireResult[]): Observation['peers'] {
   return [...peers.values()].toSorted((a, b) => a.pod.localeCompare(b.pod))
 }
 
-function describe({ probe, from, to, name }: PlannedProbe): string {
+function describe({ probe, from, to, record }: PlannedProbe): string {
   if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
-  if ('resolve' in probe) return `${from.name} asks ${to.name} for ${name} over ${probe.protocol}`
+  if ('resolve' in probe)
+    return `${from.name} asks ${to.name} for ${record?.type} of ${record?.name} over ${probe.protocol}`
   return `${from.name} -> ${to.name} via ${probe.via} over ${probe.protocol}`
 }

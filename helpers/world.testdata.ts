@@ -1,5 +1,13 @@
 import { fixtureSpecs, podLabels } from './fixture-objects.ts'
-import type { World } from './world.ts'
+import {
+  fixtureService,
+  fixtureServiceNames,
+  handMadeTarget,
+  largeAddresses,
+  type FixtureService,
+} from './fixture-services.ts'
+import type { WorldService } from './world-services.ts'
+import type { World, WorldPod } from './world.ts'
 
 /** A healthy world as a three-node cluster gives it, for the tests of the pure parts. */
 export function healthyWorld(): World {
@@ -27,6 +35,7 @@ export function healthyWorld(): World {
       ...(spec.namespace === 'main' ? { serviceIp } : {}),
       uid: `uid-${spec.name}`,
       ip,
+      ips: [ip],
       fullName,
       pinnedTo: node,
       runsOn: node,
@@ -36,7 +45,7 @@ export function healthyWorld(): World {
   return {
     pods,
     nodes,
-    clusterIps: { echo: '10.96.12.34' },
+    services: healthyServices(pods),
     dns: {
       serviceIp: '10.96.0.10',
       servers: [
@@ -49,4 +58,33 @@ export function healthyWorld(): World {
     clusterDomain: 'cluster.local',
     namespaces,
   }
+}
+
+function healthyServices(pods: readonly WorldPod[]): World['services'] {
+  const inMain = pods.filter(({ namespace }) => namespace === 'main')
+  const fixtures = fixtureServiceNames.map((name, index): [string, WorldService] => {
+    const { behind, headless, nodePort } = fixtureService(name)
+    const byHand =
+      headless === true
+        ? largeAddresses
+        : inMain.filter((pod) => pod.name === handMadeTarget).map(({ ip }) => ip)
+    const byBehind: Record<FixtureService['behind'], readonly string[]> = {
+      'every-pod': inMain.map(({ ip }) => ip),
+      'hand-made': byHand,
+      alias: [],
+    }
+    return [
+      name,
+      {
+        ips: headless === true || behind === 'alias' ? [] : [`10.96.12.${index + 30}`],
+        nodePorts: nodePort === true ? { http: 30_080, tcp: 30_081, udp: 30_082 } : {},
+        ready: byBehind[behind].toSorted(),
+      },
+    ]
+  })
+  const singles = inMain.map(({ name, ip, serviceIp }): [string, WorldService] => [
+    name,
+    { ips: serviceIp === undefined ? [] : [serviceIp], nodePorts: {}, ready: [ip] },
+  ])
+  return new Map([...fixtures, ...singles])
 }

@@ -1,12 +1,16 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import { fixtureSpecs, services, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import { fixtureSpecs, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
+import { readServices, type WorldService } from './world-services.ts'
 
 /** A fixture pod as the API server reports it. */
 export interface WorldPod extends FixtureSpec {
   uid: string
+  /** That of the cluster's first family. */
   ip: string
+  /** One of each family of the cluster. */
+  ips: readonly string[]
   /** `namespace/name`. */
   fullName: string
   /** Real name of the node that the pod was pinned to. */
@@ -43,8 +47,8 @@ interface DnsServer {
 export interface World {
   pods: WorldPod[]
   nodes: WorldNode[]
-  /** ClusterIPs of the fixture Services. */
-  clusterIps: { echo: string }
+  /** The Services of the fixture namespace `main`, by name. */
+  services: ReadonlyMap<string, WorldService>
   dns: { serviceIp: string; servers: DnsServer[] }
   /** Every pod of the cluster with an address of its own (no host-network pods). */
   allPods: { name: string; ip: string }[]
@@ -65,24 +69,21 @@ export interface WorldOptions {
 const clusterDomain = 'cluster.local'
 
 /**
- * Reads everything that answers are compared with: five requests, whatever the number of checks.
+ * Reads everything that answers are compared with: six requests, whatever the number of checks.
  *
  * @throws {SetupError} when a fixture Service or the cluster DNS Service does not exist
  */
 export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
-  const [nodes, pods, ownServices, dnsService] = await Promise.all([
+  const [nodes, pods, services, dnsService] = await Promise.all([
     readNodes(kube),
     kube.core.listPodForAllNamespaces(),
-    kube.core.listNamespacedService({ namespace: options.namespaces.main }),
+    readServices(kube, options.namespaces.main),
     kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' }),
   ])
-  const clusterIps = new Map(
-    ownServices.items.map(({ metadata, spec }) => [metadata?.name ?? '', spec?.clusterIP]),
-  )
   return {
-    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, clusterIps, options)),
+    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, services, options)),
     nodes,
-    clusterIps: { echo: required(clusterIps.get(services.echo), 'Service echo has no ClusterIP') },
+    services,
     dns: {
       serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
       servers: dnsServers(pods.items),
@@ -148,14 +149,14 @@ function worldPod(
   spec: FixtureSpec,
   pods: readonly V1Pod[],
   nodes: readonly WorldNode[],
-  clusterIps: ReadonlyMap<string, string | undefined>,
+  services: ReadonlyMap<string, WorldService>,
   options: WorldOptions,
 ): WorldPod {
   const namespace = options.namespaces[spec.namespace]
   const pod = pods.find(
     (candidate) => candidate.metadata?.namespace === namespace && candidate.metadata.name === spec.name,
   )
-  const serviceIp = spec.namespace === 'main' ? clusterIps.get(spec.name) : undefined
+  const serviceIp = spec.namespace === 'main' ? services.get(spec.name)?.ips[0] : undefined
   const ready =
     pod?.status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True') ?? false
   return {
@@ -163,6 +164,7 @@ function worldPod(
     fullName: `${namespace}/${spec.name}`,
     uid: pod?.metadata?.uid ?? '',
     ip: pod?.status?.podIP ?? '',
+    ips: (pod?.status?.podIPs ?? []).map(({ ip }) => ip),
     pinnedTo: options.workers[spec.node === 'worker1' ? 0 : 1],
     runsOn: nodes.find((node) => node.address === pod?.status?.hostIP)?.name,
     ready: ready && pod?.metadata?.deletionTimestamp === undefined,

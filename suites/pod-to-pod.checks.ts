@@ -90,4 +90,40 @@ const sourceAddress: readonly Check[] = [
   }),
 ]
 
-export const podToPodChecks: readonly Check[] = [...sameNode, ...otherNode, ...delivery, ...sourceAddress]
+/** The same paths over the second family of a cluster that has two. */
+const overIpv6 = transports.flatMap((protocol) => [
+  defineCheck({
+    id: `pod-to-pod/same-node/${protocol}-ipv6`,
+    level: 'extended',
+    covers: ['P2', 'K3'],
+    features: ['dual-stack'],
+    requirement: `A pod MUST reach the IPv6 address of a pod on the same node over ${protocol.toUpperCase()}, under its own, in both directions.`,
+    pods: neighbours,
+    probes: [
+      { from: 'first', to: 'second', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+      { from: 'second', to: 'first', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+      { from: 'third', to: 'fourth', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+      { from: 'fourth', to: 'third', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+    ],
+  }),
+  defineCheck({
+    id: `pod-to-pod/cross-node/${protocol}-ipv6`,
+    level: 'extended',
+    covers: ['P3', 'K3'],
+    features: ['dual-stack'],
+    requirement: `A pod MUST reach the IPv6 address of a pod on another node over ${protocol.toUpperCase()}, under its own, in both directions.`,
+    pods: strangers,
+    probes: [
+      { from: 'here', to: 'there', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+      { from: 'there', to: 'here', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
+    ],
+  }),
+])
+
+export const podToPodChecks: readonly Check[] = [
+  ...sameNode,
+  ...otherNode,
+  ...delivery,
+  ...sourceAddress,
+  ...overIpv6,
+]

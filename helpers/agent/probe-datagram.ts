@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
-import { endDns, endWith, excerpt, readIdentity, type Of, type PeerProbe } from './probe-stream.ts'
+import { endDns, endWith, excerpt, readIdentity, type PeerProbe } from './probe-stream.ts'
+import type { Of } from './protocol.ts'
 import type { Found, Trial } from './trial.ts'
 
 /**
@@ -84,9 +85,9 @@ export function probeToolsUdp(probe: PeerProbe, host: string, found: Found, tria
 }
 
 export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: Trial): void {
-  const payload = encodeQuestion(id, probe.name)
+  const payload = encodeQuestion(id, probe)
   exchange({ host: probe.server, port, payload, trial }, (message) => {
-    const answer = decodeAnswer(message, id, probe.name)
+    const answer = decodeAnswer(message, id, probe)
     if (typeof answer === 'string') return answer
     endDns(trial, answer)
     return undefined

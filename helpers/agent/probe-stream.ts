@@ -2,13 +2,11 @@ import { createServer, connect, type Socket } from 'node:net'
 import { createSocket } from 'node:dgram'
 import { get, type IncomingMessage } from 'node:http'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
-import type { Identity, WireProbe } from './protocol.ts'
+import type { Identity, Of, WireProbe } from './protocol.ts'
 import type { Found, Trial } from './trial.ts'
 
 /** Probes over connections: TCP, HTTP, DNS over TCP; and the bind. */
 
-/** A probe of one kind. */
-export type Of<Kind extends WireProbe['kind']> = Extract<WireProbe, { kind: Kind }>
 /** A probe that wants its nonce back from a peer. */
 export type PeerProbe = Extract<WireProbe, { nonce: string }>
 
@@ -113,7 +111,7 @@ export function probeToolsHttp(probe: PeerProbe, host: string, found: Found, tri
 
 /** A DNS question over TCP: each message is led by its length in two bytes. */
 export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: Trial): void {
-  const question = encodeQuestion(id, probe.name)
+  const question = encodeQuestion(id, probe)
   const length = Buffer.alloc(2)
   length.writeUInt16BE(question.length)
   open(probe.server, port, trial, (socket) => {
@@ -121,7 +119,7 @@ export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: T
     socket.on('data', (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk])
       if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
-      endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe.name))
+      endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe))
     })
     socket.on('end', () =>
       trial.end('bad-answer', { detail: `closed after ${bytes.length} bytes of an answer` }),
@@ -133,11 +131,11 @@ export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: T
 /** Ends the trial with a DNS answer, or with why it is none. */
 export function endDns(trial: Trial, answer: ReturnType<typeof decodeAnswer>): void {
   if (typeof answer === 'string') return trial.end('bad-answer', { detail: answer })
-  const { rcode, truncated, addresses } = answer
+  const { rcode, truncated, answers } = answer
   trial.end('answered', {
     rcode,
-    ...(rcode === 'NOERROR' ? { answers: addresses } : {}),
-    ...(truncated ? { detail: 'truncated (TC): the records are not complete' } : {}),
+    ...(rcode === 'NOERROR' ? { answers } : {}),
+    ...(truncated ? { truncated, detail: 'truncated (TC): the records are not complete' } : {}),
   })
 }
 

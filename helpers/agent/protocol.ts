@@ -20,6 +20,9 @@ export interface Identity {
   saw: string
 }
 
+/** Kinds of DNS records that can be asked for. */
+export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'PTR' | 'SRV'
+
 /** The address is that of a Service: who answers has another one. Decides about the source port. */
 type ToService = true
 
@@ -53,7 +56,7 @@ export type WireProbe =
       transport: 'udp' | 'tcp'
       /** Fully qualified, with or without the final dot; no search path is applied. */
       name: string
-      type: 'A'
+      type: RecordType
       timeoutMs: number
       toService?: ToService
     }
@@ -66,6 +69,9 @@ export type WireProbe =
       nonces: string[]
       timeoutMs: number
     }
+
+/** A probe of one kind. */
+export type Of<Kind extends WireProbe['kind']> = Extract<WireProbe, { kind: Kind }>
 
 /** How a probe ended, in the agent's own words; the runner turns it into a verdict. */
 export const wireEnds = [
@@ -118,8 +124,13 @@ export interface WireResult {
   identity?: Identity
   /** Address that a name was resolved to. */
   address?: string
-  /** A records of a DNS answer with `rcode` NOERROR, sorted; those of the name asked for or of its CNAME targets. */
+  /**
+   * Records of a DNS answer with `rcode` NOERROR, of the type and the name asked for or of its CNAME targets, sorted:
+   * addresses, names without a final dot, `port target` of SRV.
+   */
   answers?: string[]
+  /** The server marked its answer as not whole (TC). */
+  truncated?: true
   rcode?: string
   facts?: Facts
   received?: string[]
@@ -141,4 +152,4 @@ export type Frame = { seq: number } &
   )
 
 /** Raised whenever the meaning of a frame changes. */
-export const protocolVersion = 1
+export const protocolVersion = 2

@@ -1,10 +1,20 @@
+import { Address4, Address6 } from 'ip-address'
+import { agentPorts } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import type { DnsProbe } from '../check-probes.ts'
-import { services } from '../fixture-objects.ts'
-import { endpointsOf, questionsPerName, type Ids, type Planned, type PlannedProbe } from './planned.ts'
+import { largeAddresses, servicePorts, type FixtureServiceName } from '../fixture-services.ts'
+import {
+  endpointsOf,
+  questionsPerName,
+  type DnsRecord,
+  type Ids,
+  type Planned,
+  type PlannedProbe,
+} from './planned.ts'
 import type { World, WorldPod } from '../world.ts'
 
+/** Plans a question to DNS servers: one planned probe for each server that is asked. */
 export function planDns(
   check: Check,
   probe: DnsProbe,
@@ -13,7 +23,7 @@ export function planDns(
   world: World,
   ids: Ids,
 ): PlannedProbe[] {
-  const { name, answers } = dnsQuestion(probe, of ?? from, world)
+  const record = records[probe.resolve](of ?? from, world)
   const servers =
     probe.at === 'service-ip'
       ? [{ name: 'kube-system/kube-dns', ip: world.dns.serviceIp }]
@@ -25,18 +35,17 @@ export function planDns(
       kind: 'dns',
       server,
       transport: probe.protocol,
-      name,
-      type: 'A',
+      name: record.name,
+      type: record.type,
       timeoutMs: budgets.dnsProbeMs.ms,
       ...(probe.at === 'service-ip' ? { toService: true } : {}),
     },
   })
-  // The answer of a headless Service changes with its pods: it is only wrong when none of them died meanwhile.
-  const pods = probe.resolve === 'headless-service' ? endpointsOf(world) : []
-  const planned = { check, probe, from, rests: [from, ...pods], mayAnswer: [], answers, name }
-  // No server at all is a finding of its own: a probe without questions is judged "nobody to ask".
+  const pods = ofAllPods.has(probe.resolve) ? endpointsOf(world) : []
+  const planned = { check, probe, from, rests: [from, ...pods], mayAnswer: [], record }
   if (servers.length === 0) {
-    return [{ ...planned, to: { name: 'kube-system/kube-dns (no running pod)' }, questions: [] }]
+    const to = { name: 'kube-system/kube-dns (no running pod)' }
+    return [{ ...planned, to, questions: [], nobody: 'no CoreDNS pod is running' }]
   }
   return servers.map((server) => ({
     ...planned,
@@ -49,26 +58,79 @@ export function planDns(
   }))
 }
 
-function dnsQuestion(probe: DnsProbe, of: WorldPod, world: World): { name: string; answers: string[] } {
-  const { main } = world.namespaces
-  const domain = world.clusterDomain
-  switch (probe.resolve) {
-    case 'service':
-      return { name: `${services.echo}.${main}.svc.${domain}`, answers: [world.clusterIps.echo] }
-    case 'headless-service':
-      return {
-        name: `${services.headless}.${main}.svc.${domain}`,
-        answers: endpointsOf(world)
-          .map((each) => each.ip)
-          .toSorted(),
-      }
-    case 'pod':
-      return {
-        name: recordName(of, world),
-        answers: [of.ip],
-      }
-  }
+/** Makes the record that a probe asks for. */
+type RecordOf = (of: WorldPod, world: World) => DnsRecord
+
+const serviceName = (service: FixtureServiceName, { namespaces, clusterDomain }: World): string =>
+  `${service}.${namespaces.main}.svc.${clusterDomain}`
+
+/** The name of a pod in the headless Service that is its subdomain. */
+const hostName = (of: WorldPod, world: World): string => `${of.name}.${serviceName('echo-headless', world)}`
+
+/** ClusterIPs of `echo` in one family. */
+const addressesIn = (family: 4 | 6, world: World): string[] =>
+  (world.services.get('echo')?.ips ?? []).filter((ip) => ip.includes(':') === (family === 6)).toSorted()
+
+/** `10.96.0.1` is `1.0.96.10.in-addr.arpa` to whom asks for its name. */
+function reverseName(ip: string): string {
+  const address = ip.includes(':') ? new Address6(ip) : new Address4(ip)
+  return address.reverseForm().replace(/\.$/, '')
 }
+
+/** Each as Kubernetes specifies it: github.com/kubernetes/dns/blob/master/docs/specification.md. */
+const records: Record<DnsProbe['resolve'], RecordOf> = {
+  service: (_of, world) => ({ name: serviceName('echo', world), type: 'A', answers: addressesIn(4, world) }),
+  'service-ipv6': (_of, world) => ({
+    name: serviceName('echo', world),
+    type: 'AAAA',
+    answers: addressesIn(6, world),
+  }),
+  'headless-service': (_of, world) => ({
+    name: serviceName('echo-headless', world),
+    type: 'A',
+    answers: endpointsOf(world)
+      .map(({ ip }) => ip)
+      .toSorted(),
+  }),
+  pod: (of, world) => ({ name: recordName(of, world), type: 'A', answers: [of.ip] }),
+  'pod-hostname': (of, world) => ({ name: hostName(of, world), type: 'A', answers: [of.ip] }),
+  'service-srv': (_of, world) => ({
+    name: `_http._tcp.${serviceName('echo', world)}`,
+    type: 'SRV',
+    answers: [`${servicePorts.http} ${serviceName('echo', world)}`],
+  }),
+  'headless-srv': (_of, world) => ({
+    name: `_http._tcp.${serviceName('echo-headless', world)}`,
+    type: 'SRV',
+    answers: endpointsOf(world)
+      .map((pod) => `${agentPorts.http} ${hostName(pod, world)}`)
+      .toSorted(),
+  }),
+  'service-ptr': (_of, world) => ({
+    name: reverseName(world.services.get('echo')?.ips[0] ?? ''),
+    type: 'PTR',
+    answers: [serviceName('echo', world)],
+  }),
+  alias: (_of, world) => ({
+    name: serviceName('echo-alias', world),
+    type: 'CNAME',
+    answers: [serviceName('echo', world)],
+  }),
+  large: (_of, world) => ({
+    name: serviceName('echo-large', world),
+    type: 'A',
+    answers: largeAddresses.toSorted(),
+    large: true,
+  }),
+  nobody: (_of, world) => ({
+    name: `nobody.${world.namespaces.main}.svc.${world.clusterDomain}`,
+    type: 'A',
+    answers: [],
+  }),
+}
+
+/** Records that change with the pods: such an answer is only wrong when none of them died meanwhile. */
+const ofAllPods: ReadonlySet<DnsProbe['resolve']> = new Set(['headless-service', 'headless-srv'])
 
 /** Name of the A record that stands for a pod's address, whoever has it. */
 export const recordName = ({ ip, namespace }: WorldPod, world: World): string =>

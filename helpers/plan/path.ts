@@ -2,9 +2,10 @@ import { agentPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import type { PathProbe } from '../check-probes.ts'
-import { nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
+import { addressIn, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
 import type { WorldPod } from '../world.ts'
 
+/** Plans a probe from one pod to another, or to the other container of its own pod. */
 export function planPath(
   check: Check,
   probe: PathProbe,
@@ -30,10 +31,12 @@ export function planPath(
   }
   const { protocol } = probe
   const port = protocol === 'datagram' ? agentPorts.udp : agentPorts[protocol]
+  const host = probe.family === undefined ? to.ip : addressIn(probe.family, to.ips)
+  if (host === undefined) return nobodyAt(check, probe, from, to)
   const ask = (): WireProbe => ({
     id: ids.next++,
     kind: protocol,
-    host: to.ip,
+    host,
     port,
     nonce: nonce(protocol === 'datagram' ? 'oneway-' : ''),
     timeoutMs,
@@ -44,7 +47,7 @@ export function planPath(
     check,
     probe,
     from,
-    to: podEnd(to, port),
+    to: podEnd(to, port, host),
     rests: [from, to],
     mayAnswer: [to],
     questions: wires.map((wire) => ({ agent: from.name, wire })),
@@ -55,3 +58,15 @@ export function planPath(
   }
   return planned
 }
+
+/** A pod without an address of the family that its cluster declares. */
+const nobodyAt = (check: Check, probe: PathProbe, from: WorldPod, to: WorldPod): PlannedProbe => ({
+  check,
+  probe,
+  from,
+  to: podEnd(to, undefined),
+  rests: [],
+  mayAnswer: [to],
+  questions: [],
+  nobody: `${to.fullName} has no ${probe.family} address, only ${to.ips.join(', ')}`,
+})

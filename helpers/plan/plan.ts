@@ -27,7 +27,7 @@ export function makePlan(checks: readonly Check[], world: World): Plan {
   const probes = checks.flatMap((check) => {
     const bound = bindPods(check, world)
     return check.probes.flatMap((probe) =>
-      'look' in probe ? [] : planProbe(check, probe, bound, world, ids),
+      'look' in probe || 'endpointsOf' in probe ? [] : planProbe(check, probe, bound, world, ids),
     )
   })
   return planOf(probes)
@@ -71,7 +71,7 @@ function pod(bound: Bound, role: string): WorldPod {
 function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
   if ('inspect' in probe) return [planInspect(check, probe, pod(bound, probe.in), ids)]
   const from = pod(bound, probe.from)
-  if ('service' in probe) return [planService(check, probe, from, world, ids)]
+  if ('service' in probe) return planService(check, probe, from, world, ids)
   if ('resolve' in probe) {
     return planDns(check, probe, from, probe.of === undefined ? undefined : pod(bound, probe.of), world, ids)
   }

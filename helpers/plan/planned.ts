@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { WireProbe } from '../agent/protocol.ts'
+import type { RecordType, WireProbe } from '../agent/protocol.ts'
 import type { Flow } from '../check-steps.ts'
 import type { Check } from '../check.ts'
-import type { LookProbe, Probe, Verdict } from '../check-probes.ts'
+import type { ApiProbe, LookProbe, Probe, Verdict } from '../check-probes.ts'
 import type { End } from '../observation.ts'
 import type { World, WorldPod } from '../world.ts'
 
@@ -15,8 +15,8 @@ export interface Planned {
   wire: WireProbe
 }
 
-/** A probe that an agent answers; the others are looks at nodes. */
-export type AgentProbe = Exclude<Probe, LookProbe>
+/** A probe that an agent answers; the others are looks at nodes and at the API. */
+export type AgentProbe = Exclude<Probe, LookProbe | ApiProbe>
 
 /** One cell of a step's flows. */
 interface FlowProbe {
@@ -25,6 +25,17 @@ interface FlowProbe {
   via: Flow['via']
   protocol: Flow['protocols'][number]
   expect: Verdict
+}
+
+/** A record as the API objects want it. */
+export interface DnsRecord {
+  /** Fully qualified. */
+  name: string
+  type: RecordType
+  /** As the agent gives them, sorted; empty where the name exists and has no record of that type. */
+  answers: string[]
+  /** More than UDP carries: over UDP the server must say that the answer is not whole. */
+  large?: true
 }
 
 /** One declared probe, spread out over the pods and servers that it concerns, with what is expected of each. */
@@ -37,11 +48,11 @@ export interface PlannedProbe {
   rests: WorldPod[]
   /** Fixture pods that may answer. */
   mayAnswer: WorldPod[]
-  /** A records that a DNS answer must hold, sorted. */
-  answers?: string[]
-  /** Fully qualified name that is asked for. */
-  name?: string
+  /** What a DNS server is asked for, and what it must say. */
+  record?: DnsRecord
   questions: Planned[]
+  /** Why there are no questions, where there are none: a finding of its own. */
+  nobody?: string
   /** Asked of the receiver when all questions are settled: did the datagrams arrive? */
   receipt?: Planned
 }
@@ -62,7 +73,15 @@ export const endpointsOf = (world: World): WorldPod[] =>
 /** Proves which question an answer belongs to. */
 export const nonce = (prefix = ''): string => `${prefix}${randomBytes(12).toString('hex')}`
 
+/** The address of one family; undefined where there is none. `ips` are those of a pod or a Service. */
+export const addressIn = (family: 'ipv6' | undefined, ips: readonly string[]): string | undefined =>
+  family === undefined ? ips[0] : ips.find((ip) => ip.includes(':'))
+
+/** An address and a port as URLs have them. */
+export const hostPort = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
 /** A fixture pod as one end of a path. */
-export function podEnd(of: WorldPod, port: number | undefined): End {
-  return { name: of.fullName, node: of.pinnedTo, address: port === undefined ? of.ip : `${of.ip}:${port}` }
+export function podEnd(of: WorldPod, port: number | undefined, ip = of.ip): End {
+  return { name: of.fullName, node: of.pinnedTo, address: port === undefined ? ip : hostPort(ip, port) }
 }

@@ -1,9 +1,20 @@
+import { agentPorts } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import type { ServiceProbe } from '../check-probes.ts'
-import { servicePorts, services } from '../fixture-objects.ts'
-import { endpointsOf, nonce, questionsPerName, type Ids, type PlannedProbe } from './planned.ts'
+import { isHandMadeTarget } from '../fixture-objects.ts'
+import { fixtureService, servicePorts, type FixtureService } from '../fixture-services.ts'
+import type { End } from '../observation.ts'
 import type { World, WorldPod } from '../world.ts'
+import {
+  addressIn,
+  endpointsOf,
+  hostPort,
+  nonce,
+  questionsPerName,
+  type Ids,
+  type PlannedProbe,
+} from './planned.ts'
 
 /**
  * Connections per Service probe that must see every endpoint. With n endpoints chosen at random, one is missed
@@ -11,31 +22,34 @@ import type { World, WorldPod } from '../world.ts'
  */
 export const connectionsPerService = 64
 
+/** Connections that a fair share is judged by: see {@link fairShare} for the bound that they allow. */
+const connectionsPerSpread = 256
+
+const connections: Record<ServiceProbe['answeredBy'], number> = {
+  'any-endpoint': questionsPerName,
+  'every-endpoint': connectionsPerService,
+  'one-endpoint': connectionsPerService,
+  evenly: connectionsPerSpread,
+}
+
+/** Plans a probe of a Service: one planned probe, or one for each node where the Service is asked at the nodes. */
 export function planService(
   check: Check,
   probe: ServiceProbe,
   from: WorldPod,
   world: World,
   ids: Ids,
-): PlannedProbe {
-  const endpoints = endpointsOf(world)
-  const namespace = world.namespaces.main
-  const host = {
-    'cluster-ip': world.clusterIps.echo,
-    'short-name': services.echo,
-    'namespaced-name': `${services.echo}.${namespace}`,
-    fqdn: `${services.echo}.${namespace}.svc.${world.clusterDomain}`,
-  }[probe.via]
-  const port = servicePorts[probe.protocol]
-  const count = probe.answeredBy === 'every-endpoint' ? connectionsPerService : questionsPerName
-  return {
+): PlannedProbe[] {
+  const endpoints = mayAnswerAt(probe, from, world)
+  return addressesOf(probe, from, world).map(({ host, port, end, nobody }) => ({
     check,
     probe,
     from,
-    to: { name: `${namespace}/${services.echo}`, address: `${host}:${port}` },
-    rests: [from, ...endpoints],
+    to: end,
+    rests: [from, ...endpoints.filter((pod) => pod !== from)],
     mayAnswer: endpoints,
-    questions: Array.from({ length: count }, () => ({
+    ...(nobody === undefined ? {} : { nobody }),
+    questions: Array.from({ length: nobody === undefined ? connections[probe.answeredBy] : 0 }, () => ({
       agent: from.name,
       wire: {
         id: ids.next++,
@@ -47,5 +61,57 @@ export function planService(
         toService: true,
       },
     })),
-  }
+  }))
 }
+
+/** The Service of one pod alone has nothing but its ClusterIP to be told. */
+const ownService: FixtureService = { behind: 'every-pod' }
+
+function mayAnswerAt({ service }: ServiceProbe, from: WorldPod, world: World): WorldPod[] {
+  if (service === 'own') return [from]
+  const { behind, nodeLocal } = fixtureService(service)
+  if (behind === 'hand-made') return world.pods.filter(isHandMadeTarget)
+  const all = endpointsOf(world)
+  return nodeLocal === true ? all.filter(({ pinnedTo }) => pinnedTo === from.pinnedTo) : all
+}
+
+interface Address {
+  host: string
+  port: number
+  end: End
+  /** Why it cannot be asked. */
+  nobody?: string
+}
+
+function addressesOf(probe: ServiceProbe, from: WorldPod, world: World): Address[] {
+  const { via, protocol } = probe
+  const { main } = world.namespaces
+  const name = probe.service === 'own' ? from.name : probe.service
+  const { headless } = probe.service === 'own' ? ownService : fixtureService(probe.service)
+  const known = world.services.get(name)
+  if (via === 'node-port') {
+    const port = known?.nodePorts[protocol]
+    if (port === undefined) return [missing(`${main}/${name}`, `has no node port for ${protocol}`)]
+    return world.nodes.map(({ name: node, address }) => ({
+      host: address,
+      port,
+      end: { name: `${main}/${name}`, node, address: hostPort(address, port) },
+    }))
+  }
+  const host = {
+    'cluster-ip': addressIn(probe.family, known?.ips ?? []),
+    'short-name': name,
+    'namespaced-name': `${name}.${main}`,
+    fqdn: `${name}.${main}.svc.${world.clusterDomain}`,
+  }[via]
+  if (host === undefined) return [missing(`${main}/${name}`, `has no ${probe.family ?? ''} ClusterIP`)]
+  const port = headless === true ? agentPorts[protocol] : servicePorts[protocol]
+  return [{ host, port, end: { name: `${main}/${name}`, address: hostPort(host, port) } }]
+}
+
+const missing = (name: string, what: string): Address => ({
+  host: '',
+  port: 0,
+  end: { name },
+  nobody: `${name} ${what}`,
+})

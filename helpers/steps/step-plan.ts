@@ -37,7 +37,12 @@ export function bindSteps(check: Check, world: World): BoundCheck {
     services: new Map(
       Object.entries(check.services ?? {}).map(([name, { selects }]) => {
         const selector = { [podLabel]: pods.get(selects)?.name ?? '' }
-        const object = serviceObject(objectName(check, name), world.namespaces.main, managedLabel, selector)
+        const object = serviceObject({
+          name: objectName(check, name),
+          namespace: world.namespaces.main,
+          labels: managedLabel,
+          selector,
+        })
         return [name, { object, selects }]
       }),
     ),
@@ -59,6 +64,7 @@ function unborn(
     fullName: `${world.namespaces[namespace]}/${name}`,
     uid: '',
     ip: '',
+    ips: [],
     pinnedTo: neighbour?.pinnedTo ?? '',
     runsOn: undefined,
     ready: false,

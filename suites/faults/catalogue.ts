@@ -5,6 +5,7 @@ import { lookFaults } from './look-faults.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
 import { policyFaults } from './policy-faults.ts'
+import { serviceFaults } from './service-faults.ts'
 import { statusFaults } from './status-faults.ts'
 import { tunnelFaults } from './tunnel-faults.ts'
 import { workloadFaults } from './workload-faults.ts'
@@ -13,6 +14,7 @@ import { workloadFaults } from './workload-faults.ts'
 export const faults: readonly Fault[] = [
   ...pathFaults,
   ...dnsFaults,
+  ...serviceFaults,
   ...podFaults,
   ...statusFaults,
   ...policyFaults,

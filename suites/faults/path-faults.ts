@@ -2,6 +2,7 @@ import type { Fault, FaultContext, Placement } from './fault.ts'
 import { dnsAnswers } from './dns-faults.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
 import { routeRemoved } from './route-fault.ts'
+import { runInPodNetwork } from './sandbox.ts'
 
 /** UDP port of each CNI's VXLAN: the old number of Linux, or that of IANA. */
 const vxlanPorts: Readonly<Record<string, string>> = { flannel: '8472', cilium: '8472', calico: '4789' }
@@ -12,12 +13,21 @@ const podInterfaces: Readonly<Record<string, string>> = { flannel: 'cni0', calic
 /** Cilium's programs take packets from pod to pod without asking iptables or the routes of the node. */
 const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 
+/** Services whose endpoints are on both workers, or on one of them while both ask. */
+const crossingServices: readonly string[] = [
+  'service/{cluster-ip,name,node-port}/*',
+  'service/{headless,named-target-ports,same-port,without-selector,external-name,spread}',
+]
+
 /** Checks that need packets of pods to cross from one worker to the other and back. */
 export const acrossWorkers: readonly string[] = [
-  'pod-to-pod/cross-node/{tcp,udp,http,source-address}',
-  'service/cluster-ip/*',
-  'service/name/*',
+  'pod-to-pod/cross-node/{tcp,udp,http}{,-ipv6}',
+  'pod-to-pod/cross-node/source-address',
+  ...crossingServices,
 ]
+
+/** Chance decides whether a client that stays with one endpoint has one on its own node. */
+export const byChanceAcross: readonly string[] = ['service/session-affinity']
 
 /** DNS crosses between the workers only where a CoreDNS pod runs on one of them. */
 export const dnsAcrossWorkers = (world: Placement): readonly string[] =>
@@ -50,6 +60,7 @@ const vxlanDropped: Fault = {
     'pod-to-pod/cross-node/delivery-{there,back}',
     ...dnsAcrossWorkers(world),
   ],
+  either: byChanceAcross,
   ...packetFilterFault((context) => {
     const [first, second] = context.workers
     return [dropVxlan(context, first, second), dropVxlan(context, second, first)]
@@ -61,6 +72,7 @@ const vxlanDroppedOneWay: Fault = {
   needs: { encapsulation: 'vxlan' },
   breaks: 'The overlay port is dropped from the first worker to the second; the other direction is whole.',
   red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
+  either: byChanceAcross,
   ...packetFilterFault((context) => [dropVxlan(context, ...context.workers)]),
 }
 
@@ -69,13 +81,13 @@ const clusterIpDropped: Fault = {
   needs: throughTheKernel,
   breaks:
     'The ClusterIP of one Service is dropped in the raw table of both workers, before kube-proxy sees it.',
-  red: () => ['service/cluster-ip/*', 'service/name/*'],
+  red: () => ['service/{cluster-ip,name}/*', 'service/{same-port,spread,external-name}'],
   ...packetFilterFault(({ workers, world }) =>
     workers.map((node) => ({
       node,
       table: 'raw' as const,
       chain: 'PREROUTING',
-      match: ['-d', world.clusterIps.echo, '-j', 'DROP'],
+      match: ['-d', world.services.get('echo')?.ips[0] ?? '', '-j', 'DROP'],
     })),
   ),
 }
@@ -135,10 +147,18 @@ const neighboursDropped: Fault = {
   id: 'neighbours-dropped',
   breaks: 'Packets between the pods of one node are dropped, on both workers.',
   needs: throughTheKernel,
-  red: () => ['pod-to-pod/same-node/*', 'pod/ports/independent', 'service/cluster-ip/*'],
+  red: () => [
+    'pod-to-pod/same-node/*',
+    'pod/ports/independent',
+    'service/cluster-ip/*',
+    'service/{spread,internal-traffic-policy,without-selector}',
+  ],
   // A SYN that is dropped here has no entry in conntrack yet: sent again, it is translated anew, and mostly to another
   // endpoint. Only the checks that must see every endpoint are sure to miss one.
-  either: ['service/name/*'],
+  either: [
+    'service/{name,node-port}/*',
+    'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
+  ],
   ...packetFilterFault((context) =>
     forEachPod(context, (ip, neighbours) =>
       neighbours.map((other) => ({
@@ -150,6 +170,36 @@ const neighboursDropped: Fault = {
   ),
 }
 
+/** Drops what comes over IPv6 to a pod, in its own network: whatever carries its packets there. */
+async function ipv6ToPods(context: FaultContext, action: '-I' | '-D'): Promise<void> {
+  for (const pod of context.world.pods.filter(({ namespace }) => namespace === 'main')) {
+    for (const protocol of ['tcp', 'udp'])
+      await runInPodNetwork(context, pod, [
+        'ip6tables',
+        '-w',
+        '5',
+        action,
+        'INPUT',
+        '-p',
+        protocol,
+        '-j',
+        'DROP',
+      ])
+  }
+}
+
+const ipv6Dropped: Fault = {
+  id: 'ipv6-dropped',
+  breaks: 'TCP and UDP over IPv6 are dropped where they arrive in the fixture pods; IPv4 is whole.',
+  needs: { feature: { name: 'dual-stack', declared: true } },
+  red: () => ['pod-to-pod/*/*-ipv6', 'service/cluster-ip/*-ipv6'],
+  outcome: 'failed',
+  when: 'before-run',
+  inject: (context) => ipv6ToPods(context, '-I'),
+  vacuous: async () => undefined,
+  heal: (context) => ipv6ToPods(context, '-D'),
+}
+
 /** Faults of the paths between pods, and from pods to a Service. */
 export const pathFaults: readonly Fault[] = [
   vxlanDropped,
@@ -158,6 +208,7 @@ export const pathFaults: readonly Fault[] = [
   podsMasqueraded,
   neighboursMasqueraded,
   neighboursDropped,
+  ipv6Dropped,
   routeRemoved({
     needs: throughTheKernel,
     red: (world) => [

@@ -42,10 +42,17 @@ const podKilled: Fault = {
     'cni/{endpoints/listed,address-range/of-node}',
     'pod-to-pod/same-node/{tcp,http,source-address}',
     'service/cluster-ip/{tcp,http}',
+    'service/{without-selector,internal-traffic-policy,spread}',
   ],
   // The pod leaves its Services when its kubelet notices, which is before or after the question. A datagram is sent
   // again until the end of its time, and by then the kubelet may have started the container anew.
-  either: ['dns/*/headless-*', 'service/name/*', 'pod-to-pod/same-node/udp', 'service/cluster-ip/udp'],
+  either: [
+    'dns/*/headless-*',
+    'service/{name,node-port}/*',
+    'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
+    'pod-to-pod/same-node/udp',
+    'service/cluster-ip/udp',
+  ],
   outcome: 'not-run',
   when: 'mid-run',
   inject: (context) => stopContainer(context, { node: 'worker1', name: 'worker1-b' }, containers.agent),
@@ -65,7 +72,7 @@ const neighbourContainerGone: Fault = {
   breaks: 'The second container of one pod is stopped: nobody answers on 127.0.0.1, and its port is free.',
   red: () => ['loopback/between-containers/*', 'loopback/shared-ports'],
   // The pod leaves the headless Service when its kubelet notices, which is before or after the question.
-  either: ['dns/*/headless-*'],
+  either: ['dns/*/{headless,hostname}-*'],
   outcome: 'failed',
   when: 'mid-run',
   inject: (context) => stopContainer(context, victim, containers.tools),

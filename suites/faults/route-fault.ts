@@ -29,7 +29,7 @@ export function routeRemoved(about: Pick<Fault, 'needs' | 'red'>): Fault {
     ...about,
     id: 'route-removed',
     // Calico's reverse path filter drops what comes from addresses to which there is no way back; Flannel has none.
-    either: ['pod-to-pod/cross-node/delivery-back'],
+    either: ['pod-to-pod/cross-node/delivery-back', 'service/session-affinity'],
     breaks: 'The first worker has no route to the pods of the second.',
     outcome: 'failed',
     when: 'before-run',

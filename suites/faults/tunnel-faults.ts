@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { inContainer } from '../../helpers/nodes.ts'
 import type { Fault, FaultContext } from './fault.ts'
-import { acrossWorkers, dnsAcrossWorkers } from './path-faults.ts'
+import { acrossWorkers, byChanceAcross, dnsAcrossWorkers } from './path-faults.ts'
 import { tunnelPassedBy } from './route-fault.ts'
 
 /** What leads from one worker to the pods of another: taken away, and put back as it was. */
@@ -45,7 +45,7 @@ async function ipcacheEntries({ runOnNode, workers: [here, there], world }: Faul
 }
 
 function entryRemoved(
-  about: Pick<Fault, 'id' | 'breaks' | 'needs' | 'red'>,
+  about: Pick<Fault, 'id' | 'breaks' | 'needs' | 'red' | 'either'>,
   find: (context: FaultContext) => Promise<Entry[]>,
 ): Fault {
   let removed: Entry[] = []
@@ -78,6 +78,7 @@ const fdbEntryRemoved = entryRemoved(
       ...dnsAcrossWorkers(world),
       'cni/other-nodes/known',
     ],
+    either: byChanceAcross,
   },
   fdbEntries,
 )
@@ -108,6 +109,7 @@ const tunnelDown: Fault = {
     'cni/declared/encapsulation',
     'cni/other-nodes/known',
   ],
+  either: byChanceAcross,
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => setTunnel(context, 'down'),
