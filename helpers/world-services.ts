@@ -46,7 +46,8 @@ function worldService({ metadata, spec }: V1Service, slices: readonly V1Endpoint
     ),
     ready: slices
       .filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === metadata?.name)
-      .flatMap(({ endpoints = [] }) => endpoints)
+      // The API writes null where a Service selects no pod, whatever the type says.
+      .flatMap(({ endpoints }) => endpoints ?? [])
       // Absent means ready: an unknown state is to be taken as ready (EndpointConditions in the API reference).
       .filter(({ conditions }) => conditions?.ready !== false)
       .flatMap(({ addresses }) => addresses)

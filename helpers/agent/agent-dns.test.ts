@@ -15,6 +15,8 @@ const behaviours = {
   garbage: 15,
   servfail: 16,
   secondTime: 17,
+  closesIdle: 18,
+  closesAtOnce: 19,
 } as const
 type Behaviour = keyof typeof behaviours
 
@@ -47,8 +49,12 @@ async function serve(behaviour: Behaviour, host: string, port: number): Promise<
     if (behaviour === 'silent' || (behaviour === 'secondTime' && count === 1)) return
     udp.send(answer(question, behaviour), peer.port, peer.address)
   })
+  let connections = 0
   const tcp = createServer((socket) => {
+    connections += 1
     socket.on('error', () => undefined)
+    if (behaviour === 'closesAtOnce') return socket.end()
+    if (behaviour === 'closesIdle' && connections === 1) return setTimeout(() => socket.end(), 1_600)
     socket.once('data', (bytes) => {
       if (behaviour === 'silent') return
       const message = answer(bytes.subarray(2), behaviour)
@@ -127,7 +133,12 @@ test('a lost datagram is sent again', async () => {
   expect(await resolve('secondTime', 'udp', 600)).toMatchObject({ end: 'answered', attempts: 2 })
 })
 
+test('a connection that the server closes unread after seconds is opened again, and counted', async () => {
+  expect(await resolve('closesIdle', 'tcp')).toMatchObject({ end: 'answered', attempts: 2 })
+})
+
 test.each([
+  ['closesAtOnce', 'tcp', 'bad-answer', /closed after 0 bytes/],
   ['anotherId', 'udp', 'bad-answer', /another id/],
   ['anotherId', 'tcp', 'bad-answer', /another id/],
   ['garbage', 'udp', 'bad-answer', /another id|malformed/],

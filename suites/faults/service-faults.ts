@@ -147,6 +147,8 @@ const fieldFaults: readonly Fault[] = [
       id: 'port-renamed',
       breaks: 'The http port of two Services has another name.',
       red: () => ['dns/*/{srv,headless-srv}-{udp,tcp}'],
+      // Endpoints are found by the name of their port: until the proxy has followed, it refuses connections.
+      either: ['service/{cluster-ip,name}/*', 'service/{same-port,spread,external-name}'],
     },
     ['echo', 'echo-headless'],
     withPorts(({ name }) => (name === 'http' ? { name: 'web' } : {})),
@@ -222,11 +224,11 @@ const endpointStale: Fault = {
     })
     const [model] = items
     if (model === undefined) throw new Error('echo has no EndpointSlice')
-    const { apiVersion, kind, addressType, ports } = model
+    const { addressType, ports } = model
     await kube.apply([
       {
-        apiVersion,
-        kind,
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
         metadata: { ...stale, namespace, labels: { 'kubernetes.io/service-name': 'echo' } },
         addressType,
         ports,
