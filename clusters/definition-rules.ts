@@ -14,7 +14,7 @@ import {
 } from './definition-schema.ts'
 import { cniTraits } from './supported.ts'
 import type { SupportedVersions } from './supported.ts'
-import type { Path } from './yaml.ts'
+import type { Path } from '../helpers/yaml.ts'
 
 /**
  * What a schema cannot say: how the fields of a definition fit each other, this machine's list of versions and the

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { isUtf8 } from 'node:buffer'
+import { readdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { UsageError, messageOf } from '../helpers/errors.ts'
+import { UsageError } from '../helpers/errors.ts'
 import { shown } from '../helpers/shown.ts'
 import { closest } from '../helpers/suggest.ts'
-import { lineOf, problemsOf } from './definition-problems.ts'
-import type { RuleContext } from './definition-rules.ts'
-import { definitionSchema } from './definition-schema.ts'
+import { decodeYaml, readYamlFile } from '../helpers/yaml-file.ts'
+import { lineOf, linesOf, problemsOf } from '../helpers/yaml-problems.ts'
+import { parseYaml, type Path } from '../helpers/yaml.ts'
+import { applyRules, type RuleContext } from './definition-rules.ts'
+import { definitionJsonSchema, definitionSchema } from './definition-schema.ts'
 import type { ClusterDefinition } from './definition-schema.ts'
 import { readSupportedVersions } from './supported.ts'
-import type { Path, Problem } from './yaml.ts'
-import { parseYaml } from './yaml.ts'
 
 export type { ClusterDefinition } from './definition-schema.ts'
 
@@ -26,11 +25,8 @@ export interface LoadedDefinition {
   problem: (path: Path, message: string) => string
 }
 
-/** Largest file that is read, in bytes. A definition has a few hundred; the worst file of this size takes 0.2 s. */
-const maxBytes = 32 * 1024
-
-/** Problems that one file prints. */
-const maxLines = 50
+/** A definition has a few hundred bytes; the worst file of the largest size takes 0.2 s. */
+const kind = { what: 'a cluster definition', maxBytes: 32 * 1024 }
 
 /** The folder of the clusters that come with the product. */
 const clustersFolder = import.meta.dirname
@@ -42,7 +38,7 @@ const clustersFolder = import.meta.dirname
  * @throws {UsageError} with every problem of the file, each as `file:line:column: path: message`
  */
 export async function loadDefinition(file: string): Promise<LoadedDefinition> {
-  const [bytes, versions] = await Promise.all([readBytes(file), readSupportedVersions()])
+  const [bytes, versions] = await Promise.all([readYamlFile(file, kind), readSupportedVersions()])
   return parseDefinition(file, bytes, { versions, today: new Date().toISOString().slice(0, 10) })
 }
 
@@ -53,8 +49,13 @@ export async function loadDefinition(file: string): Promise<LoadedDefinition> {
  * @throws {UsageError} like {@link loadDefinition}
  */
 export function parseDefinition(file: string, bytes: Buffer, context: RuleContext): LoadedDefinition {
-  const document = parseYaml(decode(file, bytes))
-  const problems = problemsOf(document, context)
+  const document = parseYaml(decodeYaml(file, bytes))
+  const problems = problemsOf(document, {
+    what: kind.what,
+    schema: definitionSchema,
+    jsonSchema: definitionJsonSchema,
+    rules: (value, report) => applyRules(value, report, context),
+  })
   if (problems.length > 0) throw new UsageError(linesOf(file, problems))
   return {
     definition: definitionSchema.parse(document.value),
@@ -116,39 +117,4 @@ export async function resolveDefinition(nameOrFile: string): Promise<string> {
 export async function knownClusters(): Promise<string[]> {
   const files = await readdir(clustersFolder)
   return files.flatMap((file) => (file.endsWith('.yaml') ? [file.slice(0, -'.yaml'.length)] : [])).sort()
-}
-
-function linesOf(file: string, problems: readonly Problem[]): string[] {
-  const lines = problems.slice(0, maxLines).map((problem) => lineOf(file, problem))
-  const rest = problems.length - lines.length
-  return rest === 0 ? lines : [...lines, `${file}: and ${rest} more`]
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    const info = await stat(file)
-    if (info.isDirectory()) throw new UsageError(`${file}: is a directory, expected a YAML file`)
-    // A device or a pipe may never end.
-    if (!info.isFile()) throw new UsageError(`${file}: is no regular file`)
-    if (info.size > maxBytes) {
-      throw new UsageError(`${file}: has ${info.size} bytes, a cluster definition has at most ${maxBytes}`)
-    }
-    return await readFile(file)
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    const reason =
-      code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'may not be read by you' : messageOf(error)
-    throw new UsageError(`${file}: ${reason}`)
-  }
-}
-
-/** Text of the file without a byte order mark, which editors on Windows put there and YAML allows. */
-function decode(file: string, bytes: Buffer): string {
-  const text = bytes.toString('utf8')
-  if (isUtf8(bytes)) return text.replace(/^\uFEFF/, '')
-  const lines = text.split('\n')
-  const index = lines.findIndex((line) => line.includes('\uFFFD'))
-  const column = (lines[index]?.indexOf('\uFFFD') ?? 0) + 1
-  throw new UsageError(`${file}:${index + 1}:${column}: not UTF-8; save the file in that encoding`)
 }

@@ -3,7 +3,7 @@ import type { ClusterSize } from './host/capacity.ts'
 import type { KernelFeature, Presence } from './host/kernel.ts'
 import { readKernelFeatures } from './host/kernel.ts'
 import { cniTraits } from './supported.ts'
-import type { Path } from './yaml.ts'
+import type { Path } from '../helpers/yaml.ts'
 
 /**
  * Whether a definition that says nothing wrong can be run: by this product, and on this machine. Asked before anything

@@ -1,7 +1,7 @@
 import { COLLECTION_STYLE, CORE_SCHEMA, EVENT_ID, SCALAR_STYLE, YAMLException } from 'js-yaml'
 import { constructFromEvents, getScalarValue, parseEvents } from 'js-yaml'
 import type { Event, ScalarEvent } from 'js-yaml'
-import { messageOf } from '../helpers/errors.ts'
+import { messageOf } from './errors.ts'
 
 /**
  * YAML with positions, for files that a person writes and has to mend. `load()` of js-yaml stops at the first
