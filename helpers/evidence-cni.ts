@@ -2,6 +2,7 @@ import { dump } from 'js-yaml'
 import { execOnce } from './agent/exec-stream.ts'
 import { budgets } from './budgets.ts'
 import type { Kube } from './kube.ts'
+import { withoutSecrets } from './redact.ts'
 
 export interface PodSelector {
   namespace: string
@@ -53,9 +54,8 @@ async function inEachAgent({ kube, cni }: Source, argv: readonly string[]): Prom
   return (await Promise.all(texts)).join('\n')
 }
 
-/** All objects of a kind that the CNI brought, without the API server's own bookkeeping. */
+/** All objects of a kind that the CNI brought, without what may be secret in them. */
 async function objectsOf(kube: Kube, apiVersion: string, kind: string): Promise<string> {
   const objects = await kube.list(apiVersion, kind)
-  for (const { metadata } of objects) delete metadata?.managedFields
-  return objects.length === 0 ? `no ${kind} in ${apiVersion}\n` : dump(objects)
+  return objects.length === 0 ? `no ${kind} in ${apiVersion}\n` : dump(withoutSecrets(objects))
 }

@@ -7,8 +7,10 @@ import { messageOf } from './errors.ts'
 import { containers } from './fixture-objects.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { cniPieces } from './evidence-cni.ts'
+import { targetsOf } from './evidence-targets.ts'
 import type { CniSource, PodSelector } from './evidence-cni.ts'
 import type { RunOnNode } from './nodes.ts'
+import { redacted, redactedData } from './redact.ts'
 import type { World } from './world.ts'
 
 /** Where evidence comes from. */
@@ -23,8 +25,8 @@ export interface EvidenceSource {
 }
 
 /**
- * What a network engineer would collect by hand on a node. Read only; no Secret object is ever asked for, so that
- * none has to be taken out again.
+ * What a network engineer would collect by hand on a node. Read only; no Secret object is ever asked for, and of what
+ * logs and objects say, secrets are taken out before it is written.
  */
 const nodeCommands: Readonly<Record<string, readonly string[]>> = {
   routes: ['ip', 'route', 'show', 'table', 'all'],
@@ -59,7 +61,7 @@ export async function collectEvidence(
       aborted(deadline),
     ])
     await mkdir(join(file, '..'), { recursive: true })
-    await writeFile(file, text)
+    await writeFile(file, redacted(text))
   }
   const { kube, nodes, runOnNode } = source
   const pieces: [string, Promise<string>][] = [
@@ -80,8 +82,10 @@ export async function collectEvidence(
   for (const outcome of outcomes) {
     pieces.push([
       `${byCheck.get(outcome.check)}/observations.json`,
-      Promise.resolve(`${JSON.stringify(outcome, undefined, 2)}\n`),
+      Promise.resolve(`${JSON.stringify(redactedData(outcome), undefined, 2)}\n`),
     ])
+    if (outcome.own === true)
+      pieces.push([`${byCheck.get(outcome.check)}/targets.txt`, targetsOf(outcome, kube)])
     if (runOnNode !== undefined)
       pieces.push([`${byCheck.get(outcome.check)}/routes.txt`, routesTaken(outcome, runOnNode)])
   }

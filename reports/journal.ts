@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { SetupError, messageOf } from '../helpers/errors.ts'
+import { redactedData } from '../helpers/redact.ts'
 import { eventSchema, type NewEvent, type RunEvent } from './events.ts'
 import { foldEvents } from './fold.ts'
 import type { Run } from './model.ts'
@@ -29,7 +30,8 @@ export function openJournal(path: string): Journal {
   const emit = (event: NewEvent): void => {
     // A phase that outlives its run has nothing to add.
     if (closed) return
-    const timed = eventSchema.parse({ at: new Date().toISOString(), ...event })
+    // Everything in a report comes through here, so that nothing that a kubelet or a command said brings a secret.
+    const timed = redactedData(eventSchema.parse({ at: new Date().toISOString(), ...event }))
     events.push(timed)
     // Told once: what is then done to clean up must not fail of it again.
     if (broken) return
