@@ -27,6 +27,7 @@ const entries = [
 /** Read at run time from beside the module that reads them. */
 const data = [
   'clusters/*.{yaml,json}',
+  'suites/*.json',
   'clusters/host/**/*.go',
   // The text of the recipes is part of the key of what they made.
   'clusters/images/**/*.{ts,go,yaml}',

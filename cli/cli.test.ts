@@ -10,6 +10,7 @@ import { knownClusters } from '../clusters/definition.ts'
 import { checks } from '../suites/catalogue.ts'
 import { brokenDefinitions } from '../clusters/testdata/broken.ts'
 import { validLines } from '../clusters/testdata/edit.ts'
+import { editedChecks } from '../suites/own/own-checks.testdata.ts'
 import { parseDuration } from './duration.ts'
 import { listRows } from './list.ts'
 
@@ -76,7 +77,7 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
   ],
   [
     ['matrix', 'flanel', './none.yaml', '--jobs', '0', '--level=all', '--keep'],
-    'unknown option "--keep=always"; known are --jobs, --check, --level, --report-dir, --timeout, --images, --registry-mirror, --version, --no-install, --quiet, --output',
+    'unknown option "--keep=always"; known are --jobs, --check, --level, --checks, --report-dir, --timeout, --images, --registry-mirror, --version, --no-install, --quiet, --output',
     '--jobs: expected a number from 1 to 99, got "0"',
     'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
     './none.yaml: no such file',
@@ -102,12 +103,34 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
     "old: ENOENT: no such file or directory, stat 'old'",
     "new: ENOENT: no such file or directory, stat 'new'",
   ],
+  [
+    ['test', 'flanel', '--checks', './broken-checks.yaml', '--checks', './none.yaml', '--check', 'mine/b'],
+    'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
+    './broken-checks.yaml:10:17: checks[0].probes[0].from: unknown pods clinet; did you mean "client"?',
+    './none.yaml: no such file',
+    `--check: nothing matches "mine/b"; known are ${topics.join(', ')}`,
+  ],
+  [
+    ['test', '--checks', './my-checks.yaml', '--check', 'mine/apo'],
+    '--check: nothing matches "mine/apo"; did you mean "mine/api"?',
+  ],
+  [['list', '--checks', './none.yaml', 'all'], 'unexpected argument "all"', './none.yaml: no such file'],
+  [
+    ['validate', './none.yaml', '--checks', './broken-checks.yaml'],
+    './broken-checks.yaml:10:17: checks[0].probes[0].from: unknown pods clinet; did you mean "client"?',
+    './none.yaml: no such file',
+  ],
   [['images', 'sve', './archive'], 'images: expected save, got "sve"'],
   [['validate', './none.yaml', './none.yml'], './none.yaml: no such file', './none.yml: no such file'],
 ]
 
 test.each(refused.map(([argv, ...lines]) => ({ argv, lines })))('refuses $argv', async ({ argv, lines }) => {
   await writeFile(join(folder, 'file'), '')
+  await writeFile(join(folder, 'my-checks.yaml'), editedChecks({}))
+  await writeFile(
+    join(folder, 'broken-checks.yaml'),
+    editedChecks({ 10: '      - { from: clinet, target: api }' }),
+  )
   const { exitCode, stdout, stderr } = await cli(...argv)
   expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 2, stdout: '', stderr: lines })
 })
@@ -126,6 +149,34 @@ test('refuses a broken definition for every command that takes one, and says wha
     [...lines, './none.yaml: no such file'],
     [...lines, '--timeout: expected a duration such as 10m, 90s or 1h30m, got "1"'],
     ['images save: "./file" is a file, expected a folder', ...lines],
+  ])
+})
+
+test("a user's own checks stand beside the product's: judged, listed and marked", async () => {
+  await writeFile(join(folder, 'my-checks.yaml'), editedChecks({}))
+  const [valid, json, table, rows] = await Promise.all([
+    cli('validate', '--checks', './my-checks.yaml'),
+    cli('validate', '--checks', './my-checks.yaml', 'flannel', '-o', 'json'),
+    cli('list', '--checks', './my-checks.yaml'),
+    cli('list', '--checks', './my-checks.yaml', '-o', 'json'),
+  ])
+  expect(valid).toMatchObject({ exitCode: 0, stdout: './my-checks.yaml: valid: 1 check: mine/api\n' })
+  expect(JSON.parse(json.stdout)).toMatchObject([
+    { file: flannel },
+    { file: './my-checks.yaml', checks: ['mine/api'] },
+  ])
+  expect(table.stdout).toMatch(/^mine\/api +core +- +- +own$/m)
+  const own = (JSON.parse(rows.stdout) as { id: string }[]).slice(checks.length)
+  expect(own).toEqual([
+    {
+      id: 'mine/api',
+      level: 'core',
+      covers: [],
+      requirement: 'Pods MUST reach the API server by its Service.',
+      features: [],
+      faults: [],
+      own: true,
+    },
   ])
 })
 

@@ -18,6 +18,16 @@ function imageFlags(command: Command): void {
     .option('--registry-mirror <host>', 'registry that answers for the upstream ones, as host[:port]')
 }
 
+function checkFlags(command: Command): void {
+  command
+    .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
+    .option('--level <level>', 'run the checks of one level: core or extended')
+  ownChecksFlag(command, 'run the checks of a file of your own, too; may be given again')
+}
+
+const ownChecksFlag = (command: Command, does: string): void =>
+  void command.option('--checks <file>', does, collect)
+
 const test = defineCommand<TestFlags>({
   usage: 'test [clusters...]',
   summary: 'Make each cluster, run the checks on it, write the reports, delete it.',
@@ -25,13 +35,13 @@ const test = defineCommand<TestFlags>({
     ['cni-conformance test flannel', 'all checks on a cluster that comes with the product'],
     ['cni-conformance test ./mine.yaml --keep=on-failure', 'a cluster of your own; kept when a check fails'],
     ["cni-conformance test --check 'dns/**' --check 'service/**'", 'some of the checks'],
+    ['cni-conformance test ./mine.yaml --checks ./my-checks.yaml', 'checks of your own beside ours'],
     ['cni-conformance test flannel -o json >run.json', 'for programs'],
   ],
   operands: 50,
   flags: (command) => {
+    checkFlags(command)
     command
-      .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
-      .option('--level <level>', 'run the checks of one level: core or extended')
       .option('--keep [when]', 'leave the cluster running: always (alone), or =on-failure')
       .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
       .option('--timeout <duration>', 'end the run after so long, such as 10m')
@@ -56,10 +66,12 @@ const matrix = defineCommand<MatrixFlags>({
   ],
   operands: 50,
   flags: (command) => {
+    command.option(
+      '--jobs <number>',
+      'most legs at once (default: as many as processors and memory are good for)',
+    )
+    checkFlags(command)
     command
-      .option('--jobs <number>', 'most legs at once (default: as many as processors and memory are good for)')
-      .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
-      .option('--level <level>', 'run the checks of one level: core or extended')
       .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
       .option('--timeout <duration>', 'end each leg after so long, such as 10m')
     imageFlags(command)
@@ -72,7 +84,7 @@ const matrix = defineCommand<MatrixFlags>({
   },
 })
 
-const list = defineCommand({
+const list = defineCommand<Pick<TestFlags, 'checks'>>({
   usage: 'list',
   summary: 'List the checks, and the faults that must turn each red.',
   examples: [
@@ -80,25 +92,33 @@ const list = defineCommand({
     ['cni-conformance list -o json', 'an array of {id, level, covers, requirement, features, faults}'],
   ],
   operands: 0,
-  async work({ globals, problems }) {
+  flags: (command) =>
+    ownChecksFlag(command, 'list the checks of a file of your own, too; may be given again'),
+  async work({ flags, globals, problems }) {
+    const { readOwnChecks } = await import('./test-options.ts')
+    const own = await readOwnChecks(flags.checks, problems)
     problems.throwIfAny()
     const { listCommand } = await import('./list.ts')
-    return listCommand(globals)
+    return listCommand(
+      globals,
+      own.flatMap(({ checks }) => checks),
+    )
   },
 })
 
-const validate = defineCommand({
+const validate = defineCommand<Pick<TestFlags, 'checks'>>({
   usage: 'validate [files...]',
-  summary: 'Say everything that is wrong with cluster definitions, without creating anything.',
+  summary: 'Say everything that is wrong with cluster definitions and checks, without creating anything.',
   examples: [
     ['cni-conformance validate ./mine.yaml', 'one of your own, or several'],
+    ['cni-conformance validate --checks ./my-checks.yaml', 'checks of your own'],
     ['cni-conformance validate', 'all that come with the product'],
   ],
   operands: 1_000,
-  async work({ operands, globals, problems }) {
-    problems.throwIfAny()
+  flags: (command) => ownChecksFlag(command, 'judge a file of checks of your own; may be given again'),
+  async work({ operands, flags, globals, problems }) {
     const { validateCommand } = await import('./validate.ts')
-    return validateCommand({ ...globals, files: operands })
+    return validateCommand({ ...globals, files: operands, checks: flags.checks ?? [] }, problems)
   },
 })
 

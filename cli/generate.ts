@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { definitionJsonSchema } from '../clusters/definition-schema.ts'
+import { checksJsonSchema } from '../suites/own/own-checks-schema.ts'
 import { catalogueMarkdown } from './catalogue.ts'
 
 /**
@@ -12,6 +13,7 @@ const root = join(import.meta.dirname, '..')
 /** Every generated file: its path from the root of the project, and what belongs in it. */
 const generated: Readonly<Record<string, () => string>> = {
   'clusters/cluster.schema.json': () => JSON.stringify(definitionJsonSchema()),
+  'suites/checks.schema.json': () => JSON.stringify(checksJsonSchema()),
   'docs/catalogue.md': catalogueMarkdown,
 }
 

@@ -8,7 +8,7 @@ import type { TestFlags } from './test-options.ts'
 /** Flags of `matrix` as commander leaves them. */
 export interface MatrixFlags extends Pick<
   TestFlags,
-  'check' | 'level' | 'reportDir' | 'timeout' | 'images' | 'registryMirror'
+  'check' | 'checks' | 'level' | 'reportDir' | 'timeout' | 'images' | 'registryMirror'
 > {
   jobs?: string
 }
@@ -45,6 +45,7 @@ function legFlags(flags: MatrixFlags, { install }: GlobalOptions): string[] {
   const one = (flag: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`${flag}=${value}`]
   return [
+    ...(flags.checks ?? []).flatMap((file) => one('--checks', file)),
     ...(flags.check ?? []).flatMap((glob) => one('--check', glob)),
     ...one('--level', flags.level),
     ...one('--timeout', flags.timeout),

@@ -41,6 +41,8 @@ export interface MatrixOptions extends TestOptions {
 export interface ValidateOptions extends GlobalOptions {
   /** Paths, or names of clusters that come with the product; none means all of those. */
   files: readonly string[]
+  /** Files of checks of the user's; alone, they are all that is judged. */
+  checks: readonly string[]
 }
 
 export interface CleanOptions extends GlobalOptions {

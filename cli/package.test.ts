@@ -28,6 +28,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   await writeFile(join(folder, 'mine.yaml'), await readFile(join(root, 'clusters', 'flannel.yaml')))
   await writeFile(join(folder, 'broken.yaml'), broken.yaml)
+  await writeFile(join(folder, 'my-checks.yaml'), await readFile(join(root, 'docs', 'my-checks.yaml')))
   const flags = ['--prefix', folder, '--omit=dev', '--prefer-offline', '--ignore-scripts']
   await run(['npm', 'install', ...flags, tarball], { cwd: folder })
   installed = join(folder, 'node_modules', 'cni-conformance')
@@ -68,6 +69,30 @@ test('runs from node_modules', async () => {
   expect(refusals).toEqual(broken.expected.map((line) => `broken.yaml:${line}`))
   expect(JSON.parse(list.stdout)).toEqual(listRows())
   expect(JSON.stringify(JSON.parse(doctor.stdout))).toContain(`Node.js ${process.versions.node}`)
+})
+
+test("takes checks of a user's own, and brings their schema", async () => {
+  const checks = ['--checks', 'my-checks.yaml']
+  const [valid, list, refused] = await Promise.all([
+    cli('validate', ...checks),
+    cli('list', '-o', 'json', ...checks),
+    cli('test', 'mine.yaml', ...checks, '--check', 'mine/none'),
+  ])
+  expect(valid).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^my-checks\.yaml: valid: \d+ checks: mine\//),
+  })
+  const own = (JSON.parse(list.stdout) as { id: string; own?: true }[]).filter((row) => row.own === true)
+  expect(own.map(({ id }) => id)).toContain('mine/api-server/tcp')
+  // Everything was read and judged before it was refused.
+  expect(refused).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('--check: nothing matches "mine/none"'),
+  })
+  const schema = join('suites', 'checks.schema.json')
+  expect(await readFile(join(installed, 'dist', schema), 'utf8')).toBe(
+    await readFile(join(root, schema), 'utf8'),
+  )
 })
 
 test('every module finds what it imports', async () => {

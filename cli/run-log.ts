@@ -135,7 +135,7 @@ function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: reado
   }
 }
 
-function plannedCheck({ id, level, covers, requirement, rung, features }: Check): PlannedCheck {
+function plannedCheck({ id, level, covers, requirement, rung, features, own }: Check): PlannedCheck {
   return {
     check: id,
     level,
@@ -143,5 +143,6 @@ function plannedCheck({ id, level, covers, requirement, rung, features }: Check)
     requirement,
     ...(rung === undefined ? {} : { rung }),
     ...(features.length === 0 ? {} : { features }),
+    ...(own === true ? { own } : {}),
   }
 }

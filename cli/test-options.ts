@@ -3,6 +3,7 @@ import { loadDefinitions } from '../clusters/definition.ts'
 import type { LoadedDefinition } from '../clusters/definition.ts'
 import type { ImageProviderChoice } from '../clusters/images/prepare.ts'
 import type { Check } from '../helpers/check.ts'
+import type { LoadedChecks } from '../suites/own/own-checks.ts'
 import { shown } from '../helpers/shown.ts'
 import { suggestion } from '../helpers/suggest.ts'
 import { parseDuration } from './duration.ts'
@@ -13,6 +14,7 @@ import { refusalProblems } from './refusals.ts'
 
 /** Flags of `test` as commander leaves them. */
 export interface TestFlags {
+  checks?: readonly string[]
   check?: readonly string[]
   level?: string
   keep?: string
@@ -92,7 +94,9 @@ async function selectChecks(
   flags: TestFlags,
   problems: Problems,
 ): Promise<{ all: readonly Check[]; selected: readonly Check[] }> {
-  const { checks: all } = await import('../suites/catalogue.ts')
+  const { checks: catalogue } = await import('../suites/catalogue.ts')
+  const own = await readOwnChecks(flags.checks, problems)
+  const all = [...catalogue, ...own.flatMap(({ checks }) => checks)]
   const ids = all.map(({ id }) => id)
   const level = problems.oneOf('--level', flags.level, ['core', 'extended'])
   const chosen = (flags.check ?? []).map((glob) => readGlob(glob, ids, problems))
@@ -102,6 +106,16 @@ async function selectChecks(
     problems.add(`--level: none of the ${named.length} chosen checks is ${level}`)
   }
   return { all, selected }
+}
+
+/** The files of --checks; none where one of them is broken. */
+export async function readOwnChecks(
+  files: readonly string[] | undefined,
+  problems: Problems,
+): Promise<LoadedChecks[]> {
+  if (files === undefined) return []
+  const { loadOwnChecks } = await import('../suites/own/own-checks.ts')
+  return (await problems.collect(() => loadOwnChecks(files))) ?? []
 }
 
 /** Longest glob that is read, in characters; ids have 40. */

@@ -17,6 +17,9 @@ export const verdictSchema = z.enum([
 ])
 export type Verdict = z.infer<typeof verdictSchema>
 
+/** What a probe may expect. Nobody can expect to learn nothing. */
+const expectedSchema = verdictSchema.exclude(['unknown']).default('reached')
+
 export const podSchema = z.strictObject({
   node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
   namespace: z.enum(['main', 'other']).default('main').describe('The fixture namespace.'),
@@ -48,7 +51,7 @@ const pathProbeSchema = z.strictObject({
     .default('any')
     .describe('pod-ip: the server must see the address that the API reports for the client (no NAT).'),
   family: familySchema,
-  expect: verdictSchema.default('reached'),
+  expect: expectedSchema,
 })
 
 /** One pod asks a fixture Service. */
@@ -67,7 +70,7 @@ const serviceProbeSchema = z
       .describe(
         'any-endpoint: each connection by some ready one. every-endpoint: so many that all must have answered. one-endpoint: all by the same. evenly: all endpoints have a fair share.',
       ),
-    expect: verdictSchema.default('reached'),
+    expect: expectedSchema,
   })
   .superRefine(({ service, via }, context) => {
     const message = viaProblem(service, via)
@@ -97,7 +100,7 @@ const dnsProbeSchema = z.strictObject({
   of: name.optional().describe('The pod whose record is asked for; only of a pod.'),
   at: z.enum(['service-ip', 'every-dns-pod']),
   protocol: z.enum(['udp', 'tcp']),
-  expect: verdictSchema.default('reached'),
+  expect: expectedSchema,
 })
 
 /** A fact that the agent reads inside its pod, compared with the API object. */
@@ -117,7 +120,7 @@ const inspectProbeSchema = z.strictObject({
     'endpoint-listed',
     'address-of-node',
   ]),
-  expect: verdictSchema.default('reached'),
+  expect: expectedSchema,
 })
 
 /** What is looked at inside a pod and needs a look from its node beside it. */
@@ -134,7 +137,17 @@ const lookProbeSchema = z.strictObject({
   look: z
     .enum(['cni-agent', 'cni-workloads', 'cni-version', 'encapsulation', 'kube-proxy', 'other-nodes'])
     .describe('cni-workloads: of the whole cluster. other-nodes: one observation for each of them.'),
-  expect: verdictSchema.default('reached'),
+  expect: expectedSchema,
+})
+
+/** One pod asks a Service or host of the user's: whether something answers at that address, not who. */
+const targetProbeSchema = z.strictObject({
+  from: name,
+  target: name.describe('One of the targets of the check.'),
+  expect: verdictSchema
+    .extract(['reached', 'refused', 'timed-out', 'no-such-name'])
+    .default('reached')
+    .describe('timed-out needs a probe from another pod that reaches the same target.'),
 })
 
 /** What the API server itself says, held against other objects of its own. */
@@ -142,7 +155,7 @@ const apiProbeSchema = z.strictObject({
   endpointsOf: z
     .enum(selectingServices)
     .describe('Its EndpointSlices hold exactly the ready pods that it selects.'),
-  expect: verdictSchema.default('reached'),
+  expect: expectedSchema,
 })
 
 export const probeSchema = z.union([
@@ -152,6 +165,7 @@ export const probeSchema = z.union([
   inspectProbeSchema,
   lookProbeSchema,
   apiProbeSchema,
+  targetProbeSchema,
 ])
 export type PathProbe = z.infer<typeof pathProbeSchema>
 export type ServiceProbe = z.infer<typeof serviceProbeSchema>
@@ -159,6 +173,7 @@ export type DnsProbe = z.infer<typeof dnsProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
 export type LookProbe = z.infer<typeof lookProbeSchema>
 export type ApiProbe = z.infer<typeof apiProbeSchema>
+export type TargetProbe = z.infer<typeof targetProbeSchema>
 export type Probe = z.infer<typeof probeSchema>
 
 /** Is this probe answered by a look from a node? */
@@ -169,19 +184,20 @@ export type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
   [Key in Keys]: Input[Key] extends string ? Pods : Pods | undefined
 }
-export type ProbeInput<Pod extends string> =
+export type ProbeInput<Pod extends string, Target extends string = never> =
   | Named<z.input<typeof pathProbeSchema>, Pod, 'from' | 'to'>
   | Named<z.input<typeof serviceProbeSchema>, Pod, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>
   | z.input<typeof lookProbeSchema>
   | z.input<typeof apiProbeSchema>
+  | (Omit<z.input<typeof targetProbeSchema>, 'from' | 'target'> & { from: Pod; target: Target })
 
-/** The pods of its check that a probe names. */
-export function podsOf(probe: Probe): string[] {
+/** The pods of its check that a probe names, each with the field that names it. */
+export function podFieldsOf(probe: Probe): [field: string, pod: string][] {
   if ('look' in probe || 'endpointsOf' in probe) return []
-  if ('inspect' in probe) return [probe.in]
-  if ('to' in probe) return [probe.from, probe.to]
-  if ('resolve' in probe) return probe.of === undefined ? [probe.from] : [probe.from, probe.of]
-  return [probe.from]
+  if ('inspect' in probe) return [['in', probe.in]]
+  const from: [string, string] = ['from', probe.from]
+  if ('to' in probe) return [from, ['to', probe.to]]
+  return 'resolve' in probe && probe.of !== undefined ? [from, ['of', probe.of]] : [from]
 }

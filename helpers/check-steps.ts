@@ -10,6 +10,17 @@ export const name = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, first a letter')
 
+/** Most entries of a list or a mapping: all of the catalogue has fewer, and what follows from them is multiplied. */
+const most = 20
+const tooMany = `expected at most ${most} entries`
+
+/** A list of names. */
+const names = z.array(name).max(most, tooMany)
+
+/** A mapping from names that an author gives. */
+export const byName = <Value extends z.ZodType>(value: Value): z.ZodRecord<typeof name, Value> =>
+  z.record(name, value).refine((record) => Object.keys(record).length <= most, tooMany)
+
 const namespaceSchema = z.enum(['main', 'other']).describe('The fixture namespace.')
 
 /** The pod that a step starts, to the policies of its check. */
@@ -17,11 +28,11 @@ export const newcomerRole = 'newcomer'
 
 /** Whom a rule lets through. Several peers are alternatives. */
 const policyPeerSchema = z.union([
-  z.strictObject({ pods: z.array(name).min(1).describe('Pods of the check, by label.') }),
+  z.strictObject({ pods: names.min(1).describe('Pods of the check, by label.') }),
   z.strictObject({ namespace: namespaceSchema.describe('Every pod of that namespace.') }),
   z.strictObject({
     block: z.literal('pod-cidr').describe('The pod CIDR as an IP block.'),
-    except: z.array(name).default([]).describe('Pods whose addresses are cut out of the block.'),
+    except: names.default([]).describe('Pods whose addresses are cut out of the block.'),
   }),
 ])
 
@@ -32,19 +43,24 @@ const policyPortSchema = z.strictObject({
 })
 
 const policyRuleSchema = z.strictObject({
-  peers: z.array(policyPeerSchema).min(1).optional().describe('Absent: everyone.'),
-  ports: z.array(policyPortSchema).min(1).optional().describe('Absent: every port.'),
+  peers: z.array(policyPeerSchema).min(1).max(most, tooMany).optional().describe('Absent: everyone.'),
+  ports: z.array(policyPortSchema).min(1).max(most, tooMany).optional().describe('Absent: every port.'),
 })
 
 const policySchema = z
   .strictObject({
     namespace: namespaceSchema.default('main'),
-    selects: z.union([z.literal('every-pod'), z.array(name).min(1)]),
+    selects: z.union([z.literal('every-pod'), names.min(1)]),
     ingress: z
       .array(policyRuleSchema)
+      .max(most, tooMany)
       .optional()
       .describe('Present, even empty: the policy is about ingress.'),
-    egress: z.array(policyRuleSchema).optional().describe('Present, even empty: the policy is about egress.'),
+    egress: z
+      .array(policyRuleSchema)
+      .max(most, tooMany)
+      .optional()
+      .describe('Present, even empty: the policy is about egress.'),
   })
   .refine(({ ingress, egress }) => ingress !== undefined || egress !== undefined, {
     message: 'a policy is about ingress, egress or both',
@@ -63,26 +79,28 @@ export type OwnService = z.infer<typeof serviceSchema>
  * force, from the pods that run and from the Services that exist.
  */
 const flowSchema = z.strictObject({
-  from: z.array(name).min(1),
-  to: z.array(name).min(1).describe('Pods of the check; with cluster-ip also its Services.'),
+  from: names.min(1),
+  to: names.min(1).describe('Pods of the check; with cluster-ip also its Services.'),
   via: z
     .enum(['pod-ip', 'cluster-ip', 'pod-record', 'former-ip', 'former-record'])
     .default('pod-ip')
     .describe(
       "cluster-ip: through a Service, for a pod the one with that one pod behind it. pod-record: the A record of the pod's address. former-ip, former-record: the address that the pod had before it was stopped, and its A record; nothing may answer there.",
     ),
-  protocols: z.array(z.enum(['tcp', 'udp', 'http'])).min(1),
+  protocols: z
+    .array(z.enum(['tcp', 'udp', 'http']))
+    .min(1)
+    .max(most, tooMany),
 })
 export type Flow = z.infer<typeof flowSchema>
 
 const stepSchema = z.strictObject({
-  name: z.string().min(1).describe('Completes "in step ...".'),
-  apply: z.array(name).default([]).describe('Policies and Services that are created first.'),
-  delete: z.array(name).default([]).describe('Policies and Services that are deleted first.'),
-  start: z.array(name).default([]).describe('Pods of its own that are created first, and awaited.'),
-  stop: z.array(name).default([]).describe('Pods of its own that are deleted first, and awaited.'),
-  traces: z
-    .array(name)
+  name: z.string().min(1).max(200, 'expected at most 200 characters').describe('Completes "in step ...".'),
+  apply: names.default([]).describe('Policies and Services that are created first.'),
+  delete: names.default([]).describe('Policies and Services that are deleted first.'),
+  start: names.default([]).describe('Pods of its own that are created first, and awaited.'),
+  stop: names.default([]).describe('Pods of its own that are deleted first, and awaited.'),
+  traces: names
     .default([])
     .describe('Pods of its own whose traces on their node must be there while they run, and gone after it.'),
   role: z
@@ -93,9 +111,9 @@ const stepSchema = z.strictObject({
     .literal('network-policy')
     .optional()
     .describe('Where the cluster does not declare this feature, nothing may change and the flows go on.'),
-  flows: z.array(flowSchema).min(1),
+  flows: z.array(flowSchema).min(1).max(most, tooMany),
   newcomer: z
-    .strictObject({ like: name, to: z.array(name).min(1) })
+    .strictObject({ like: name, to: names.min(1) })
     .optional()
     .describe(
       'When the flows are as they must be, a pod is started that asks these pods from its first moment. Policies select it as "newcomer".',
@@ -105,9 +123,9 @@ export type Step = z.infer<typeof stepSchema>
 
 /** What a check with steps has beside what every check has. */
 export const stepFields = {
-  policies: z.record(name, policySchema).optional(),
-  services: z.record(name, serviceSchema).optional(),
-  steps: z.array(stepSchema).min(1).optional(),
+  policies: byName(policySchema).optional(),
+  services: byName(serviceSchema).optional(),
+  steps: z.array(stepSchema).min(1).max(most, tooMany).optional(),
 }
 
 type Roles<Pod extends string> = readonly Pod[]

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { needsNodes, podSchema, podsOf, probeSchema, type PodInput, type ProbeInput } from './check-probes.ts'
-import { name, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
-import { stepProblems } from './steps/step-names.ts'
+import { podSchema, probeSchema, type PodInput, type ProbeInput } from './check-probes.ts'
+import { checkProblems, nodeAccess } from './check-rules.ts'
+import { byName, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
+import { targetSchema, type TargetInput } from './check-targets.ts'
 
 /**
  * The check model: what a check may say. One zod schema gives the TypeScript type, the JSON schema and the
@@ -27,37 +28,53 @@ export const featureSchema = z.enum([
 ])
 export type Feature = z.infer<typeof featureSchema>
 
-/** What a check may need: a feature, or access to the nodes, which no cluster declares: a run has it or not. */
-export const nodeAccess = 'node-access'
+/** What a check may need: a feature, or access to the nodes. */
 const needSchema = z.enum([...featureSchema.options, nodeAccess])
 
-const checkSchema = z
-  .strictObject({
-    id: z
-      .string()
-      .regex(/^[a-z0-9-]+(\/[a-z0-9-]+)+$/, 'subject/path/protocol in lower-case letters, digits and dashes')
-      .describe('Stable for ever: the gate keys on it.'),
-    level: levelSchema,
-    covers: z.array(z.string().regex(/^[A-Z]\d{0,2}$/)).min(1),
-    requirement: z.string().includes('MUST'),
-    rung: z.enum(rungs).optional().describe('Its place on the ladder, if it has one.'),
-    features: z.array(needSchema).default([]),
-    pods: z.record(name, podSchema),
-    probes: z.array(probeSchema).default([]),
-    ...stepFields,
-  })
-  .refine(
-    ({ probes, steps = [], features }) =>
-      features.includes(nodeAccess) ||
-      !(probes.some(needsNodes) || steps.some(({ traces }) => traces.length > 0)),
-    { message: `what is seen from a node needs ${nodeAccess}`, path: ['features'] },
-  )
-  .refine(({ probes, steps }) => probes.length > 0 !== (steps !== undefined), {
-    message: 'a check has probes, or steps that have flows',
-    path: ['probes'],
-  })
+/** What every check may say, the product's and a user's own. */
+export const checkFields = {
+  id: z
+    .string()
+    .regex(
+      /^[a-z0-9-]+(\/[a-z0-9-]+)+$/,
+      'expected subject/path/protocol in lower-case letters, digits and dashes',
+    )
+    .max(100, 'expected at most 100 characters')
+    .describe('Stable for ever: the gate keys on it.'),
+  level: levelSchema.describe('core: must hold on every cluster. extended: may need features.'),
+  requirement: z
+    .string()
+    .includes('MUST', { error: 'expected a sentence with a MUST' })
+    .max(500, 'expected at most 500 characters')
+    .describe('The sentence that the check is about, with a MUST.'),
+  features: z
+    .array(needSchema)
+    .max(10)
+    .default([])
+    .describe('What a cluster must declare for the check to be asked.'),
+  pods: byName(podSchema).describe('Fixture pods by the names that probes give them.'),
+  targets: byName(targetSchema)
+    .optional()
+    .describe('Services and hosts of yours, by the names that probes give them.'),
+  probes: z
+    .array(probeSchema)
+    .max(50, 'expected at most 50 probes')
+    .default([])
+    .describe('Questions that change nothing.'),
+  ...stepFields,
+}
+
+const checkSchema = z.strictObject({
+  ...checkFields,
+  covers: z.array(z.string().regex(/^[A-Z]\d{0,2}$/)).min(1),
+  rung: z.enum(rungs).optional().describe('Its place on the ladder, if it has one.'),
+})
+
 /** A check with every default filled in. */
-export type Check = z.infer<typeof checkSchema>
+export type Check = z.infer<typeof checkSchema> & {
+  /** A check of the user's, from a file of theirs: no fault has ever turned it red. */
+  own?: true
+}
 
 /** Without steps a check changes nothing, and can be asked beside all others at any time. */
 export const isPlain = ({ steps }: Check): boolean => steps === undefined
@@ -65,12 +82,18 @@ export const isPlain = ({ steps }: Check): boolean => steps === undefined
 /** Looks at the network from its nodes: dearer than a packet, and asked once in a run. */
 export const isLooking = (check: Check): boolean => isPlain(check) && check.features.includes(nodeAccess)
 
-/** What an author writes: pod names in probes and steps must be keys of `pods`, or it does not compile. */
-export type CheckInput<Pod extends string, Service extends string = never> = Omit<
-  z.input<typeof checkSchema>,
-  'pods' | 'probes' | 'policies' | 'services' | 'steps'
-> & { pods: Record<Pod, PodInput> } & (
-    | { probes: readonly ProbeInput<NoInfer<Pod>>[] }
+/** What an author writes: names in probes and steps must be declared by the check, or it does not compile. */
+export type CheckInput<
+  Pod extends string,
+  Service extends string = never,
+  Target extends string = never,
+> = Omit<z.input<typeof checkSchema>, 'pods' | 'targets' | 'probes' | 'policies' | 'services' | 'steps'> & {
+  pods: Record<Pod, PodInput>
+} & (
+    | {
+        targets?: Readonly<Record<Target, TargetInput>>
+        probes: readonly ProbeInput<NoInfer<Pod>, NoInfer<Target>>[]
+      }
     | {
         policies?: Readonly<Record<string, PolicyInput<NoInfer<Pod>>>>
         services?: Readonly<Record<Service, ServiceInput<NoInfer<Pod>>>>
@@ -82,19 +105,18 @@ export type CheckInput<Pod extends string, Service extends string = never> = Omi
  * Makes a check: a value, no code. Defaults are filled in and the whole is validated at once.
  *
  * @throws {z.ZodError} when the value breaks the schema
+ * @throws {Error} with everything that does not fit together
  */
-export function defineCheck<const Pod extends string, const Service extends string = never>(
-  input: CheckInput<Pod, Service>,
-): Check {
+export function defineCheck<
+  const Pod extends string,
+  const Service extends string = never,
+  const Target extends string = never,
+>(input: CheckInput<Pod, Service, Target>): Check {
   const check = checkSchema.parse(input)
-  const { policies = {}, services = {}, steps = [] } = check
-  const pods = new Map(Object.entries(check.pods).map(([role, { own }]) => [role, own === true]))
-  const problems = stepProblems({ pods, policies, services }, steps)
-  if (check.probes.length > 0 && [...pods.values()].includes(true))
-    problems.push("a pod of the check's own needs steps that start it")
-  if (problems.length > 0) throw new Error(`${check.id}: ${problems.join(', ')}`)
-  const unknownPods = check.probes.flatMap(podsOf).filter((pod) => !(pod in check.pods))
-  if (unknownPods.length > 0)
-    throw new Error(`${check.id}: probes name unknown pods ${unknownPods.join(', ')}`)
+  const problems = checkProblems(check)
+  if (problems.length > 0) {
+    const texts = problems.map(({ path, message }) => `${z.core.toDotPath([...path])}: ${message}`)
+    throw new Error(`${check.id}: ${texts.join(', ')}`)
+  }
   return check
 }

@@ -50,6 +50,33 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker2-other', node: 'worker2', namespace: 'other' },
 ]
 
+/** What a check says of a pod that it wants. */
+export interface WantedPod {
+  node: FixtureSpec['node']
+  namespace: FixtureSpec['namespace']
+  /** A pod of the check's own: no fixture pod stands for it. */
+  own?: true | undefined
+}
+
+/**
+ * Which fixture pod stands for each role that is not the check's own: the first free one on the right node and in the
+ * right namespace; undefined where none is left.
+ */
+export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace'>>(
+  wanted: Readonly<Record<string, WantedPod>>,
+  fixtures: readonly Pod[],
+): Map<string, Pod | undefined> {
+  const free = new Set(fixtures)
+  const assigned = new Map<string, Pod | undefined>()
+  for (const [role, { node, namespace, own }] of Object.entries(wanted)) {
+    if (own === true) continue
+    const pod = [...free].find((each) => each.node === node && each.namespace === namespace)
+    if (pod !== undefined) free.delete(pod)
+    assigned.set(role, pod)
+  }
+  return assigned
+}
+
 /** The ports that a fixture pod declares, by name. */
 export const podPorts = [
   { name: 'http', port: agentPorts.http, protocol: 'TCP' },

@@ -66,6 +66,8 @@ export const outcomeSchema = z.strictObject({
   rung: z.enum(rungs).optional(),
   /** What a cluster must declare for the check to be asked; absent where it is nothing, as for every core check. */
   features: z.array(z.string()).optional(),
+  /** A check of the user's; absent for those of the product, which faults have turned red. */
+  own: z.literal(true).optional(),
   outcome: outcomeKindSchema,
   /** Why it is not simply `passed`. */
   reason: z.string().optional(),

@@ -1,4 +1,5 @@
-import { nodeAccess, type Check } from './check.ts'
+import type { Check } from './check.ts'
+import { nodeAccess } from './check-rules.ts'
 import type { Verdict } from './check-probes.ts'
 import type { Observation, Outcome } from './observation.ts'
 import { rounded } from './verdict.ts'
@@ -45,6 +46,7 @@ export function outcomeOf(
     requirement: check.requirement,
     ...(check.rung === undefined ? {} : { rung: check.rung }),
     ...(check.features.length === 0 ? {} : { features: check.features }),
+    ...(check.own === true ? { own: true as const } : {}),
     durationMs: rounded(durationMs),
     observations: [...observations],
   }

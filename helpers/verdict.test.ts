@@ -48,6 +48,7 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
       return { ...base, facts }
     case 'tools-http':
     case 'tools-udp':
+    case 'connect':
       return base
     default: {
       const identity: Identity = {

@@ -7,6 +7,7 @@ import { inspections, listed, sameAddress, wrong, type Around, type Judgement } 
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
+import { judgeTarget } from './target-verdict.ts'
 import type { World } from './world.ts'
 
 /**
@@ -38,8 +39,7 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     probe: describe(planned),
     from: { name: planned.from.fullName, node: planned.from.pinnedTo, address: planned.from.ip },
     to: planned.to,
-    via: 'via' in planned.probe ? planned.probe.via : 'at' in planned.probe ? planned.probe.at : 'inside',
-    protocol: 'protocol' in planned.probe ? planned.probe.protocol : 'none',
+    ...wayOf(planned),
     expected: planned.probe.expect,
     verdict,
     attempts: results.reduce((sum, result) => sum + result.attempts, 0),
@@ -48,6 +48,15 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     ...(answered.length > 0 ? { latencyMs: rounded(median(answered.map((result) => result.ms))) } : {}),
     peers: peersOf(answered),
     ...(detail === undefined ? {} : { detail }),
+  }
+}
+
+/** Which way a probe took, and with what. */
+function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'protocol'> {
+  if (target !== undefined) return { via: 'service' in target ? 'fqdn' : 'host', protocol: target.protocol }
+  return {
+    via: 'via' in probe ? probe.via : 'at' in probe ? probe.at : 'inside',
+    protocol: 'protocol' in probe ? probe.protocol : 'none',
   }
 }
 
@@ -68,7 +77,11 @@ const bySeverity: readonly Verdict[] = [
 
 function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
   const { expect } = planned.probe
-  if (judged.length === 0) return { verdict: 'unreachable', detail: planned.nobody ?? 'nobody to ask' }
+  // Who expects just that has learnt nothing from a question that was never sent.
+  if (judged.length === 0) {
+    const detail = planned.nobody ?? 'nobody to ask'
+    return { verdict: expect === 'unreachable' ? 'unknown' : 'unreachable', detail }
+  }
   const off = judged.filter(({ verdict }) => verdict !== expect)
   const worst = bySeverity
     .map((verdict) => off.find((each) => each.verdict === verdict))
@@ -78,7 +91,9 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
     return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
   }
-  return backendsOff(planned, replies) ?? { verdict: expect }
+  // Of a target it is also said what the verdict rests on where it is the expected one.
+  const [only] = planned.target === undefined ? [] : judged
+  return backendsOff(planned, replies) ?? only ?? { verdict: expect }
 }
 
 /** What is wrong with who answered the connections to a Service, all of which were answered by someone who may. */
@@ -101,7 +116,11 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
     return { verdict: 'unknown', detail: replies.fault(question.agent) ?? 'the agent sent no result' }
   }
   const around = { world, looks: replies.looks, facts: replies.facts ?? new Map() }
-  return unlessDead(planned, judgeResult(planned, question.wire, result, around), replies)
+  const judgement =
+    planned.target === undefined
+      ? judgeResult(planned, question.wire, result, around)
+      : judgeTarget(planned, planned.target, result, replies)
+  return unlessDead(planned, judgement, replies)
 }
 
 /** Nothing is held against the network when a pod that the answer rests on was not provably alive to the end. */
@@ -167,6 +186,8 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
       return 'inspect' in planned.probe && planned.probe.inspect === 'port-free'
         ? { verdict: 'reached' }
         : { verdict: 'wrong-answer', detail: `bound port ${wire.port} although the other container holds it` }
+    case 'connect':
+      return { verdict: 'unknown', detail: 'a connection to no target' }
     case 'facts':
       return result.facts === undefined
         ? { verdict: 'unknown', detail: 'the agent sent no facts' }
@@ -231,6 +252,7 @@ function peersOf(answered: readonly WireResult[]): Observation['peers'] {
 
 function describe({ probe, from, to, record }: PlannedProbe): string {
   if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
+  if ('target' in probe) return `${from.name} -> ${to.name}`
   if ('resolve' in probe)
     return `${from.name} asks ${to.name} for ${record?.type} of ${record?.name} over ${probe.protocol}`
   return `${from.name} -> ${to.name} via ${probe.via} over ${probe.protocol}`

@@ -23,6 +23,17 @@ export const marks: Readonly<Record<Outcome['outcome'], string>> = {
   'not-run': '!',
 }
 
+/** Stands beside the checks of the user's: no fault has shown that they can turn red. */
+export const ownMark = 'own'
+
+/** Level of a check, whose it is, and what it covers. */
+export const aboutText = ({ level, own, covers }: Outcome): string =>
+  [
+    level,
+    ...(own === true ? [`${ownMark} check`] : []),
+    ...(covers.length === 0 ? [] : [`covers ${covers.join(' ')}`]),
+  ].join(', ')
+
 /**
  * Everything a person wants to know about a check that did not pass: both ends of each broken path, what was seen,
  * how often, how long, how its neighbours fared, where the evidence lies.

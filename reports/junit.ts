@@ -141,6 +141,7 @@ function caseOf(outcome: Outcome, leg: string, textOf: (outcome: Outcome) => str
         property('outcome', outcome.outcome),
         property('level', outcome.level),
         property('requirement', outcome.requirement),
+        ...(outcome.own === true ? [property('own', 'yes')] : []),
       ],
     },
   }

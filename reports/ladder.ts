@@ -43,7 +43,9 @@ function stateOf(here: readonly Outcome[]): RungState {
 }
 
 /** The likely layer: the first broken rung, in words, with what speaks for it. Undefined when nothing is broken. */
-export function diagnose(outcomes: readonly Outcome[]): Diagnosis | undefined {
+export function diagnose(all: readonly Outcome[]): Diagnosis | undefined {
+  // What the explanations say follows from what the product's checks ask; those of a user have ids of any kind.
+  const outcomes = all.filter(({ own }) => own !== true)
   const ladder = ladderOf(outcomes)
   const broken = ladder.find(({ state }) => state === 'failed')
   if (broken === undefined) return translatedAddress(outcomes)

@@ -1,6 +1,6 @@
 import type { Outcome } from '../helpers/observation.ts'
 import { capped, table, type Block } from './capped.ts'
-import { detailTextIn, latencyOf, marks, resentOf } from './detail.ts'
+import { detailTextIn, latencyOf, marks, ownMark, resentOf } from './detail.ts'
 import { ladderOf, rungNames } from './ladder.ts'
 import { matrixRows, type MatrixCell } from './matrix.ts'
 import type { Leg, Run } from './model.ts'
@@ -121,7 +121,7 @@ function checkCells(outcome: Outcome): string[] {
     ...(resent === 0 ? [] : [`resent ${resent}×`]),
   ]
   return [
-    inline(outcome.check),
+    `${inline(outcome.check)}${outcome.own === true ? ` (${ownMark})` : ''}`,
     `${emoji[outcome.outcome]} ${outcome.outcome}`,
     median.join(', '),
     inline(clip(outcome.reason ?? '', 300)),

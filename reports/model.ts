@@ -210,6 +210,7 @@ export const plannedCheckSchema = z.object({
   requirement: z.string(),
   rung: z.enum(rungs).optional(),
   features: z.array(z.string()).optional(),
+  own: z.literal(true).optional(),
 })
 export type PlannedCheck = z.infer<typeof plannedCheckSchema>
 

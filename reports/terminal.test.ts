@@ -101,7 +101,7 @@ test('cross-node broken: the layer first and last, both ends of each path in bet
   `)
   const at = lines.findIndex((line) => line.startsWith('✗ pod-to-pod/cross-node/udp'))
   expect(lines.slice(at, at + 14).join('\n')).toMatchInlineSnapshot(`
-    "✗ pod-to-pod/cross-node/udp core, P3
+    "✗ pod-to-pod/cross-node/udp core, covers P3
       must      What pod-to-pod/cross-node/udp checks MUST hold on every node, in both directions.
       path      cni-conformance/worker1-a on flannel-worker (10.244.1.2:8081) →
                 cni-conformance/worker2-a on flannel-worker2 (10.244.2.2:8081), pod-ip over udp
@@ -114,7 +114,7 @@ test('cross-node broken: the layer first and last, both ends of each path in bet
                 ✗ pod-to-pod/cross-node/tcp, ✗ pod-to-pod/cross-node/http
       evidence  reports/runs/latest/flannel/evidence/pod-to-pod.cross-node.udp
 
-    ✗ pod-to-pod/cross-node/http core, P3"
+    ✗ pod-to-pod/cross-node/http core, covers P3"
   `)
   expect(lines.slice(-9).join('\n')).toMatchInlineSnapshot(`
     "

@@ -1,5 +1,5 @@
 import type { Outcome } from '../helpers/observation.ts'
-import { detailsIn, latencyOf, marks, resentOf, splitId, type Detail } from './detail.ts'
+import { aboutText, detailsIn, latencyOf, marks, ownMark, resentOf, splitId, type Detail } from './detail.ts'
 import { ladderOf, rungNames, type LadderRung } from './ladder.ts'
 import { colours, flow, labelled, mark, paperFor, type Paper, type Piece } from './layout.ts'
 import { matrixLines } from './matrix.ts'
@@ -149,7 +149,10 @@ function likelyText({ rung, text }: Diagnosis): string {
 
 /** One row for each way, its checks side by side: the id of a check is its row and its word, joined by a slash. */
 function topicLines(outcomes: readonly Outcome[], paper: Paper): string[] {
-  const rows = Map.groupBy(outcomes, ({ check }) => oneLine(splitId(check)[0]))
+  const rows = Map.groupBy(
+    outcomes,
+    (outcome) => `${oneLine(splitId(outcome.check)[0])}${outcome.own === true ? ` (${ownMark})` : ''}`,
+  )
   const width = Math.max(0, ...[...rows.keys()].map((way) => way.length)) + 2
   return [...rows].flatMap(([way, checks]) =>
     flow(
@@ -211,7 +214,7 @@ function restLines(rest: readonly Outcome[], paper: Paper): string[] {
 
 function failedLines(outcome: Outcome, details: readonly Detail[], paper: Paper): string[] {
   return [
-    `${mark(outcome.outcome, paper)} ${paper.style('bold', oneLine(outcome.check))} ${paper.style('dim', oneLine(`${outcome.level}, ${outcome.covers.join(' ')}`))}`,
+    `${mark(outcome.outcome, paper)} ${paper.style('bold', oneLine(outcome.check))} ${paper.style('dim', oneLine(aboutText(outcome)))}`,
     ...details.flatMap(({ label, text }) => labelled(label, text, paper, 2)),
   ]
 }

@@ -11,6 +11,7 @@ export const programModules = [
   'frames',
   'identity',
   'main',
+  'probe-connect',
   'probe-datagram',
   'probe-stream',
   'prober',

@@ -23,7 +23,7 @@ interface Exchange {
  * Sends, and again at 1/3 and 2/3 of the time limit while nothing has come. `read` says whether the message settles
  * the trial, or else what is wrong with it: a late answer to an earlier probe from the same port must not be judged.
  */
-function exchange(
+export function exchange(
   { host, port, payload, trial }: Exchange,
   read: (message: Buffer) => string | undefined,
 ): void {

@@ -36,7 +36,8 @@ export function endWith(trial: Trial, answer: Identity | string, found: Found): 
   else trial.end('answered', { ...found, identity: answer })
 }
 
-function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): void {
+/** Calls `onConnect` when the handshake is done. */
+export function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): void {
   trial.phase = 'connect'
   trial.sent()
   trial.withSourcePort((localPort, failed) => {

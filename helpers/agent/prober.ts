@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readFacts } from './facts.ts'
 import type { Self } from './identity.ts'
+import { probeConnect } from './probe-connect.ts'
 import { probeDatagram, probeDnsUdp, probeToolsUdp, probeUdp } from './probe-datagram.ts'
 import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './probe-stream.ts'
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
@@ -124,6 +125,10 @@ export class Prober {
           const found: Found = address === probe.host ? {} : { address }
           peerProbes[probe.kind](probe, address, found, trial)
         })
+      case 'connect':
+        return resolve(probe.host, trial, (address) =>
+          probeConnect(probe, address, address === probe.host ? {} : { address }, trial),
+        )
       case 'dns':
         return (probe.transport === 'tcp' ? probeDnsTcp : probeDnsUdp)(
           probe,
@@ -145,6 +150,7 @@ export class Prober {
 
 function transportOf(probe: WireProbe): 'tcp' | 'udp' {
   if ('transport' in probe) return probe.transport
+  if (probe.kind === 'connect') return probe.protocol === 'udp' ? 'udp' : 'tcp'
   return ['udp', 'datagram', 'tools-udp'].includes(probe.kind) ? 'udp' : 'tcp'
 }
 

@@ -60,6 +60,18 @@ export type WireProbe =
       timeoutMs: number
       toService?: ToService
     }
+  | {
+      id: number
+      /** Does anything answer there? Of a peer without an agent: no nonce, no identity. */
+      kind: 'connect'
+      /** tcp: the handshake. http: a status, whichever. udp: a datagram, whatever it holds. */
+      protocol: 'tcp' | 'udp' | 'http'
+      /** An address or a name, as of the first kind. */
+      host: string
+      port: number
+      timeoutMs: number
+      toService?: ToService
+    }
   | { id: number; kind: 'bind'; transport: 'tcp' | 'udp'; host: string; port: number; timeoutMs: number }
   | { id: number; kind: 'facts'; timeoutMs: number }
   | {
@@ -75,7 +87,7 @@ export type Of<Kind extends WireProbe['kind']> = Extract<WireProbe, { kind: Kind
 
 /** How a probe ended, in the agent's own words; the runner turns it into a verdict. */
 export const wireEnds = [
-  /** The answer came and fits the question. Any well-formed DNS answer counts, whatever its `rcode`; so does a bind that worked. */
+  /** The answer came and fits the question. Any well-formed DNS answer counts, whatever its `rcode`; so does a bind that worked, and anything that `connect` met. */
   'answered',
   'sent',
   'timeout',
@@ -119,7 +131,7 @@ export interface WireResult {
   ms: number
   /** Where it ended when there was no answer: resolve, connect, answer. */
   phase?: 'resolve' | 'connect' | 'answer'
-  /** Error code or what was seen instead of an answer. */
+  /** Error code or what was seen instead of an answer; of `connect`, what kind of answer it was. */
   detail?: string
   identity?: Identity
   /** Address that a name was resolved to. */

@@ -1,5 +1,7 @@
 import type { WireProbe } from '../agent/protocol.ts'
 import type { Check } from '../check.ts'
+import { linkControls, planTarget } from './target.ts'
+import { assignPods } from '../fixture-objects.ts'
 import type { World, WorldPod } from '../world.ts'
 import { planDns } from './dns.ts'
 import { planInspect } from './inspect.ts'
@@ -26,8 +28,10 @@ export function makePlan(checks: readonly Check[], world: World): Plan {
   const ids = { next: 0 }
   const probes = checks.flatMap((check) => {
     const bound = bindPods(check, world)
-    return check.probes.flatMap((probe) =>
-      'look' in probe || 'endpointsOf' in probe ? [] : planProbe(check, probe, bound, world, ids),
+    return linkControls(
+      check.probes.flatMap((probe) =>
+        'look' in probe || 'endpointsOf' in probe ? [] : planProbe(check, probe, bound, world, ids),
+      ),
     )
   })
   return planOf(probes)
@@ -42,18 +46,10 @@ export function planOf(probes: PlannedProbe[]): Plan {
   }
 }
 
-/**
- * Which fixture pod stands for each pod of a check that is not its own: the first free one on the right node and in the
- * right namespace.
- */
+/** Which fixture pod stands for each pod of a check that is not its own. */
 export function bindPods(check: Check, world: World): Map<string, WorldPod> {
   const bound = new Map<string, WorldPod>()
-  for (const [role, wanted] of Object.entries(check.pods)) {
-    if (wanted.own === true) continue
-    const taken = new Set(bound.values())
-    const pod = world.pods.find(
-      (each) => each.node === wanted.node && each.namespace === wanted.namespace && !taken.has(each),
-    )
+  for (const [role, pod] of assignPods(check.pods, world.pods)) {
     if (pod === undefined) throw new Error(`${check.id}: no fixture pod is left for "${role}"`)
     bound.set(role, pod)
   }
@@ -75,6 +71,7 @@ function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, 
   if ('resolve' in probe) {
     return planDns(check, probe, from, probe.of === undefined ? undefined : pod(bound, probe.of), world, ids)
   }
+  if ('target' in probe) return [planTarget(check, probe, from, world, ids)]
   return [planPath(check, probe, from, pod(bound, probe.to), ids)]
 }
 

@@ -3,6 +3,7 @@ import type { RecordType, WireProbe } from '../agent/protocol.ts'
 import type { Flow } from '../check-steps.ts'
 import type { Check } from '../check.ts'
 import type { ApiProbe, LookProbe, Probe, Verdict } from '../check-probes.ts'
+import type { Target } from '../check-targets.ts'
 import type { End } from '../observation.ts'
 import type { World, WorldPod } from '../world.ts'
 
@@ -50,6 +51,10 @@ export interface PlannedProbe {
   mayAnswer: WorldPod[]
   /** What a DNS server is asked for, and what it must say. */
   record?: DnsRecord
+  /** The Service or host of the user's that is asked; it has no agent, so nobody can say who answered. */
+  target?: Target
+  /** Questions of other pods to the same target: silence says something only beside an answer to one of them. */
+  controls?: readonly Planned[]
   questions: Planned[]
   /** Why there are no questions, where there are none: a finding of its own. */
   nobody?: string

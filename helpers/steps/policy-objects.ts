@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node'
 import { agentPorts } from '../agent/protocol.ts'
 import type { Policy, PolicyPeer } from '../check-steps.ts'
@@ -25,9 +26,19 @@ export function policyObjects(check: Check, bound: Bound, world: World): Map<str
   )
 }
 
-/** Name of an object that a check makes. Says whose it is when it is left over. */
-export const objectName = ({ id }: Check, name: string): string =>
-  `${id.split('/').slice(1).join('-')}-${name}`.slice(0, 63).replace(/-+$/, '')
+/** Most characters of the name of a Service or a pod's host name. */
+const maxName = 63
+
+/**
+ * Name of an object that a check makes. Says whose it is when it is left over. Where words alone might not be a name, or
+ * be another's, they are cut and a hash stands for what they lack: the ids of a user's own checks can be any.
+ */
+export function objectName({ id, own }: Check, name: string): string {
+  const words = `${id.split('/').slice(1).join('-')}-${name}`
+  if (own !== true && words.length <= maxName) return words.replace(/-+$/, '')
+  const hash = createHash('sha256').update(`${id} ${name}`).digest('hex').slice(0, 10)
+  return `own-${words.slice(0, maxName - hash.length - 'own--'.length)}-${hash}`
+}
 
 function policyObject(name: string, policy: Policy, bound: Bound, world: World): V1NetworkPolicy {
   const namespace = world.namespaces[policy.namespace]

@@ -27,11 +27,13 @@ function danglingNames({ pods, policies, services }: Nameable, steps: readonly S
     ...Object.values(services).map(({ selects }) => selects),
   ]
   const used = steps.flatMap((step) => [...step.apply, ...step.delete])
-  const both = Object.keys(services).filter((service) => service in policies || pods.has(service))
+  const both = Object.keys(services).filter(
+    (service) => Object.hasOwn(policies, service) || pods.has(service),
+  )
   return [
     ...namedPods.filter((pod) => !known.has(pod)).map((pod) => `unknown pod ${pod}`),
     ...used
-      .filter((each) => !(each in policies) && !(each in services))
+      .filter((each) => !Object.hasOwn(policies, each) && !Object.hasOwn(services, each))
       .map((each) => `unknown policy or Service ${each}`),
     ...both.map((each) => `${each} is the name of a Service and of something else`),
   ]
@@ -39,7 +41,7 @@ function danglingNames({ pods, policies, services }: Nameable, steps: readonly S
 
 /** Those of `to` that are pods. */
 const podsAsked = ({ to, via }: Flow, services: Nameable['services']): string[] =>
-  to.filter((each) => via !== 'cluster-ip' || !(each in services))
+  to.filter((each) => via !== 'cluster-ip' || !Object.hasOwn(services, each))
 
 function podsOfPolicy({ selects, ingress = [], egress = [] }: Policy): string[] {
   const peers = [...ingress, ...egress].flatMap((rule) => rule.peers ?? [])

@@ -1,5 +1,5 @@
 import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
-import { detailsIn } from '../detail.ts'
+import { aboutText, detailsIn } from '../detail.ts'
 import { count, listed, oneLine, unglued } from '../text.ts'
 import { markup, type Markup } from './markup.ts'
 import { pathPicture } from './path.ts'
@@ -69,7 +69,7 @@ ${pictures}
 ${facts([
   ...told.map(({ label, text }) => [label, unglued(text)] as const),
   ...(outcome.evidence === undefined ? [] : [['evidence', evidenceLink(outcome.evidence)] as const]),
-  ['level', `${outcome.level}, covers ${oneLine(outcome.covers.join(' '))}`],
+  ['level', oneLine(aboutText(outcome))],
 ])}
 </div></details>\n`
 }

@@ -1,5 +1,5 @@
 import type { Outcome, OutcomeKind } from '../../helpers/observation.ts'
-import { latencyOf, marks, resentOf } from '../detail.ts'
+import { latencyOf, marks, ownMark, resentOf } from '../detail.ts'
 import { count, duration, oneLine } from '../text.ts'
 import { markup, type Markup, type Part } from './markup.ts'
 import { outcomeClass, outcomeWords, scrolling, section, stateOutcome, topicOf } from './view.ts'
@@ -8,7 +8,7 @@ import type { LegView, View } from './view.ts'
 /** Checks of one topic, with their requirement. */
 interface Topic {
   name: string
-  checks: { id: string; requirement: string }[]
+  checks: { id: string; requirement: string; own: boolean }[]
 }
 
 /**
@@ -51,27 +51,27 @@ function legHead({ name, state, leg }: LegView): Markup {
 
 /** Topics in the order of the first leg that has them; their names are what ids begin with. */
 export function topicsOf(legs: readonly LegView[]): Topic[] {
-  const topics = new Map<string, Map<string, string>>()
+  const topics = new Map<string, Map<string, Outcome>>()
   for (const { leg } of legs) {
-    for (const { check, requirement } of leg.outcomes) {
-      const name = topicOf(check)
-      const checks = topics.get(name) ?? new Map<string, string>()
-      if (!checks.has(check)) checks.set(check, requirement)
+    for (const outcome of leg.outcomes) {
+      const name = topicOf(outcome.check)
+      const checks = topics.get(name) ?? new Map<string, Outcome>()
+      if (!checks.has(outcome.check)) checks.set(outcome.check, outcome)
       topics.set(name, checks)
     }
   }
   return [...topics].map(([name, checks]) => ({
     name,
-    checks: [...checks].map(([id, requirement]) => ({ id, requirement })),
+    checks: [...checks].map(([id, { requirement, own }]) => ({ id, requirement, own: own === true })),
   }))
 }
 
 function topicRows(topic: Topic, view: View, anchors: ReadonlyMap<Outcome, string>): Markup {
   return markup`<tbody data-topic="${topic.name}">
 <tr class="topic"><th scope="rowgroup">${topic.name}</th>${view.legs.map((leg) => topicCell(topic, leg))}<td class="must"></td></tr>
-${topic.checks.map(({ id, requirement }) => {
+${topic.checks.map(({ id, requirement, own }) => {
   const cells = view.legs.map(({ outcomes }) => cell(outcomes.get(id), view.roomy, anchors))
-  return markup`<tr><th scope="row">${oneLine(id, 120)}</th>${cells}<td class="must">${oneLine(requirement, 300)}</td></tr>\n`
+  return markup`<tr><th scope="row">${oneLine(id, 120)}${own && markup` <small>${ownMark}</small>`}</th>${cells}<td class="must">${oneLine(requirement, 300)}</td></tr>\n`
 })}</tbody>`
 }
 
