@@ -24,10 +24,7 @@ for (const subject of subjects) {
     { numRuns: Math.ceil(total / subjects.length) },
   )
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
-  line(
-    `${subject.name}: ${Math.ceil(total / subjects.length)} inputs in ${seconds} s, ${accepted} valid`,
-    '',
-    '',
-  )
+  const count = Math.ceil(total / subjects.length)
+  line(`${subject.name}: ${count} inputs, ${accepted} of them valid`, `${seconds} s, no crash`, 'no crash')
   line('  slowest', `${slowestMs.toFixed(0)} ms`, '1000 ms')
 }
