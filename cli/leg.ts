@@ -5,7 +5,8 @@ import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { deleteCluster } from '../clusters/kind.ts'
 import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
-import { isLooking, isPlain } from '../helpers/check.ts'
+import { isLooking, isPlain, type Check } from '../helpers/check.ts'
+import { checks as catalogue } from '../suites/catalogue.ts'
 import type { Outcome } from '../helpers/observation.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { accessTo, declaredBy } from '../helpers/leg-handle.ts'
@@ -81,7 +82,7 @@ async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
   const session = await log.phase('traffic', 'paths answer', async (step) => {
     const access = accessTo(handle, cniOf(leg.cluster.definition))
     const opened = await Session.open({ kube, declared: declaredBy(handle), ...handle, access })
-    log.readiness(await opened.converge(options.checks, (seen) => step.update(seen)))
+    log.readiness(await opened.converge(pathsBefore(options.checks), (seen) => step.update(seen)))
     return opened
   })
   try {
@@ -93,6 +94,16 @@ async function checkNetwork(leg: LegRun, standing: Standing): Promise<void> {
   } finally {
     session.close()
   }
+}
+
+/**
+ * The checks that must stand still before the first one counts. What is not ours is no part of them, so where it is
+ * asked, the product's own checks show that the cluster is ready, also those that the user did not choose.
+ */
+function pathsBefore(chosen: readonly Check[]): readonly Check[] {
+  return chosen.some(({ targets }) => targets !== undefined)
+    ? [...new Set([...chosen, ...catalogue])]
+    : chosen
 }
 
 /**
