@@ -2,19 +2,15 @@ import { assert, integer, property } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import type { Identity, WireEnd, WireProbe, WireResult } from './agent/protocol.ts'
-import { isLooking, isPlain } from './check.ts'
 import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { outcomeOf, type Declared } from './outcome.ts'
 import { observe, type Replies } from './verdict.ts'
-import { healthyWorld } from './world.testdata.ts'
+import { healthyWorld, isAnswered } from './world.testdata.ts'
 
 const world = healthyWorld()
-/** Those that agents answer. */
-const checks = catalogue.filter(
-  (check) => isPlain(check) && !isLooking(check) && !check.probes.some((probe) => 'endpointsOf' in probe),
-)
+const checks = catalogue.filter(isAnswered)
 const declares: Declared = { features: [], expect: [], matches: (glob, id) => glob === id }
 
 /** What a healthy agent would say to a wire probe of this plan. */

@@ -1,3 +1,4 @@
+import { isLooking, isPlain, type Check } from './check.ts'
 import { fixtureSpecs, podLabels } from './fixture-objects.ts'
 import {
   fixtureService,
@@ -8,6 +9,13 @@ import {
 } from './fixture-services.ts'
 import type { WorldService } from './world-services.ts'
 import type { World, WorldPod } from './world.ts'
+
+/** Do agents answer this check, in a world that has one family? */
+export const isAnswered = (check: Check): boolean =>
+  isPlain(check) &&
+  !isLooking(check) &&
+  !check.features.includes('dual-stack') &&
+  !check.probes.some((probe) => 'endpointsOf' in probe)
 
 /** A healthy world as a three-node cluster gives it, for the tests of the pure parts. */
 export function healthyWorld(): World {

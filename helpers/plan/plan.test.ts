@@ -1,14 +1,12 @@
 import { expect, test } from 'vitest'
 import { checks as catalogue } from '../../suites/catalogue.ts'
-import { defineCheck, isLooking, isPlain } from '../check.ts'
+import { defineCheck } from '../check.ts'
 import { bindPods, makePlan } from './plan.ts'
 import { connectionsPerService } from './service.ts'
-import { healthyWorld } from '../world.testdata.ts'
+import { healthyWorld, isAnswered } from '../world.testdata.ts'
 
 const world = healthyWorld()
-const checks = catalogue.filter(
-  (check) => isPlain(check) && !isLooking(check) && !check.probes.some((probe) => 'endpointsOf' in probe),
-)
+const checks = catalogue.filter(isAnswered)
 
 test('every check of the catalogue gives at least one question, and no id is used twice', () => {
   const plan = makePlan(checks, world)
