@@ -2,20 +2,27 @@ import { assert, integer, property } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import type { Identity, WireEnd, WireProbe, WireResult } from './agent/protocol.ts'
-import { isLooking, isPlain } from './check.ts'
+import { isPlain } from './check.ts'
 import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
-import { outcomeOf, type Declared } from './outcome.ts'
+import { missingFeatures, outcomeOf, type Declared } from './outcome.ts'
 import { observe, type Replies } from './verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 
 const world = healthyWorld()
-/** Those that agents answer. */
+const declares: Declared = {
+  features: ['host-network', 'outside'],
+  expect: [],
+  matches: (glob, id) => glob === id,
+}
+/** Those that agents answer in a world of one family. */
 const checks = catalogue.filter(
-  (check) => isPlain(check) && !isLooking(check) && !check.probes.some((probe) => 'endpointsOf' in probe),
+  (check) =>
+    isPlain(check) &&
+    missingFeatures(check, declares).length === 0 &&
+    !check.probes.some((probe) => 'endpointsOf' in probe),
 )
-const declares: Declared = { features: [], expect: [], matches: (glob, id) => glob === id }
 
 /** What a healthy agent would say to a wire probe of this plan. */
 function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): WireResult {
@@ -49,6 +56,7 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
     case 'tools-http':
     case 'tools-udp':
     case 'connect':
+    case 'tls':
       return base
     default: {
       const identity: Identity = {
@@ -89,7 +97,14 @@ function outcomesAfter(change: Change, faults: ReadonlyMap<string, string> = new
   )
 }
 
-const networkEnds: readonly WireEnd[] = ['timeout', 'refused', 'unreachable', 'no-such-name', 'bad-answer']
+const networkEnds: readonly WireEnd[] = [
+  'timeout',
+  'refused',
+  'unreachable',
+  'no-such-name',
+  'bad-answer',
+  'untrusted',
+]
 
 describe('verdicts', () => {
   test('a healthy world passes every check', () => {
@@ -174,11 +189,55 @@ describe('verdicts', () => {
     const outcomes = outcomesAfter((_planned, result) =>
       result.identity === undefined
         ? result
-        : { ...result, identity: { ...result.identity, saw: '172.18.0.3' } },
+        : { ...result, identity: { ...result.identity, saw: '172.18.0.30' } },
     )
     expect(outcomes.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check)).toEqual([
       'pod-to-pod/same-node/source-address',
       'pod-to-pod/cross-node/source-address',
+      'node/from-pod/own-node/source-address',
+      'egress/outside/source-address',
+    ])
+  })
+
+  test('on the way out the address of the node is right too, and that of another node is not', () => {
+    const seenAs = (address: (node: string) => string | undefined) =>
+      outcomesAfter((planned, result) =>
+        result.identity === undefined || !('outside' in planned.probe)
+          ? result
+          : { ...result, identity: { ...result.identity, saw: address(planned.from.pinnedTo) ?? '' } },
+      ).flatMap(({ check, outcome }) => (outcome === 'failed' ? [check] : []))
+    const of = (wanted: string) => world.nodes.find(({ name }) => name === wanted)?.address
+    expect(seenAs(of)).toEqual([])
+    expect(seenAs((node) => of(node === 'worker' ? 'worker2' : 'worker'))).toEqual([
+      'egress/outside/source-address',
+    ])
+  })
+
+  test('who has no certificate of the API server is somebody else', () => {
+    const outcomes = outcomesAfter((planned, result) =>
+      'apiServer' in planned.probe ? { ...result, end: 'untrusted', detail: 'EXPIRED' } : result,
+    )
+    const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
+    expect(failed.map(({ check }) => check)).toEqual([
+      'egress/api-server/cluster-ip',
+      'egress/api-server/name',
+    ])
+    expect(failed[1]?.reason).toContain('not kubernetes.default.svc:443, by the certificate (EXPIRED)')
+    expect(
+      failed.flatMap(({ observations }) => observations).every(({ verdict }) => verdict === 'wrong-peer'),
+    ).toBe(true)
+  })
+
+  test('one refused connection of a crowd is seen', () => {
+    const crowd = 'pod-to-pod/cross-node/many-connections'
+    let first = true
+    const outcomes = outcomesAfter((planned, result) => {
+      if (planned.check.id !== crowd || !first) return result
+      first = false
+      return { id: result.id, ms: 1, attempts: 1, end: 'refused' }
+    })
+    expect(outcomes.filter(({ outcome }) => outcome === 'failed')).toMatchObject([
+      { check: crowd, reason: expect.stringContaining('1 of 2000: refused') as string },
     ])
   })
 
@@ -271,12 +330,22 @@ describe('outcomes', () => {
     expect(outcomeOf(check, [], 1, declares).outcome).toBe('not-run')
   })
 
-  test('core checks are never unsupported; extended ones say which feature is missing', () => {
+  test('core checks need no feature; extended ones say which feature is missing', () => {
     const extended = { ...check, level: 'extended' as const, features: ['ipv6' as const] }
     expect(outcomeOf(extended, [], 1, declares)).toMatchObject({
       outcome: 'unsupported',
       reason: 'the cluster does not declare ipv6',
     })
     expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
+  })
+
+  test('what a run itself lacks makes a core check unsupported too', () => {
+    const asking = { ...check, features: ['host-network' as const, 'outside' as const] }
+    const lacking = { ...declares, features: ['outside'] }
+    expect(outcomeOf(asking, [], 1, lacking)).toMatchObject({
+      outcome: 'unsupported',
+      reason: 'it asks from or at nodes, and this run has no pods with the network of their nodes',
+    })
+    expect(outcomeOf(asking, [seen('reached')], 1, declares).outcome).toBe('passed')
   })
 })
