@@ -5,9 +5,9 @@ import { median } from 'simple-statistics'
 import { AgentClient } from '../helpers/agent/client.ts'
 import { openExecStream } from '../helpers/agent/exec-stream.ts'
 import { agentPorts, type WireProbe } from '../helpers/agent/protocol.ts'
-import { defineCheck, isLooking, isPlain, type Check } from '../helpers/check.ts'
+import { defineCheck, isLight, isLooking, type Check } from '../helpers/check.ts'
 import { run } from '../helpers/exec.ts'
-import { agentCommand, containers } from '../helpers/fixture-objects.ts'
+import { agentCommand, containers } from '../helpers/fixture-pods.ts'
 import { startHeldRun } from '../helpers/held-run.ts'
 import { attach, readLegHandle } from '../helpers/leg-handle.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
@@ -19,7 +19,7 @@ import { line, repeat, summary, timed } from './stats.ts'
  */
 
 /** Those that can be asked at any time; the others are timed by bench/policy.ts. */
-const checks = catalogue.filter((check) => isPlain(check) && !isLooking(check))
+const checks = catalogue.filter(isLight)
 const held = await startHeldRun('flannel')
 if (held.leg.state === 'failed') throw new Error(held.leg.reason)
 const handle = await readLegHandle(held.leg.handleFile)

@@ -7,6 +7,7 @@ import type { PreparedImages } from '../clusters/images/prepare.ts'
 import { identifyNetwork } from '../clusters/identify.ts'
 import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
 import type { Lease } from '../clusters/lease.ts'
+import { startOutside } from '../clusters/outside.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
@@ -40,8 +41,12 @@ export interface Standing {
   cniContext: CniContext
 }
 
-/** Both fixture namespaces of our own clusters. On somebody else's cluster they carry the run's id. */
-const namespaces = { main: 'cni-conformance', other: 'cni-conformance-other' }
+/** The fixture namespaces of our own clusters. On somebody else's cluster they carry the run's id. */
+const namespaces = {
+  main: 'cni-conformance',
+  other: 'cni-conformance-other',
+  host: 'cni-conformance-host',
+}
 
 /** What a machine brings to a leg. */
 export interface Machine {
@@ -87,14 +92,26 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
     await installCni(leg, cniContext, creating, signal)
     const nodes = await readNodes(kube)
     const workers = workersOf(nodes)
-    const fixtures: FixtureOptions = { runId, namespaces, images: images.fixtureImages, workers }
-    await log.phase('fixtures', 'fixture pods', async (step) => {
-      await applyFixtures(kube, fixtures, signal)
-      await awaitFixtures(kube, namespaces, (seen) => step.update(seen), signal)
+    const fixtures: FixtureOptions = {
+      runId,
+      namespaces,
+      images: images.fixtureImages,
+      workers,
+      hostNetwork: true,
+    }
+    const outside = await log.phase('fixtures', 'fixture pods', async (step) => {
+      const [server] = await Promise.all([
+        startOutside(lease, images.outsideImage, signal),
+        applyFixtures(kube, fixtures, signal).then(() =>
+          awaitFixtures(kube, fixtures, (seen) => step.update(seen), signal),
+        ),
+      ])
       await applyHandMade(kube, fixtures)
+      return server
     })
     const handle: LegHandle = {
       ...fixtures,
+      outside,
       namespaces,
       kubeconfig,
       workers,

@@ -5,7 +5,7 @@ import { defaultCacheDir, prepareImages } from '../clusters/images/prepare.ts'
 import { deleteCluster } from '../clusters/kind.ts'
 import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
-import { isLooking, isPlain, type Check } from '../helpers/check.ts'
+import { isHeavy, isLight, isLooking, isPlain, type Check } from '../helpers/check.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import type { Outcome } from '../helpers/observation.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
@@ -107,17 +107,20 @@ function pathsBefore(chosen: readonly Check[]): readonly Check[] {
 }
 
 /**
- * Packets that change nothing in one phase; then the checks with steps, topic by topic, each in a phase of its own name.
+ * Packets that change nothing in one phase, many or long ones in the next; then the checks with steps, topic by topic, each
+ * in a phase of its own name.
  * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then.
  */
 async function runPhases({ log, options, signal }: LegRun, session: Session): Promise<Outcome[]> {
-  const plain = options.checks.filter(isPlain)
-  const phases = new Map([['checks', plain.filter((check) => !isLooking(check))]])
+  const phases = new Map([
+    ['checks', options.checks.filter(isLight)],
+    ['load', options.checks.filter(isHeavy)],
+  ])
   for (const check of options.checks.filter((each) => !isPlain(each))) {
     const topic = check.id.slice(0, check.id.indexOf('/'))
     phases.set(topic, [...(phases.get(topic) ?? []), check])
   }
-  phases.set('looks', plain.filter(isLooking))
+  phases.set('looks', options.checks.filter(isLooking))
   const all: Outcome[] = []
   for (const [name, checks] of phases) {
     if (checks.length === 0) continue
@@ -131,7 +134,11 @@ async function runPhases({ log, options, signal }: LegRun, session: Session): Pr
 }
 
 /** Phases that are no topic. */
-const titles: Readonly<Record<string, string>> = { checks: 'checks', looks: 'looks at the nodes' }
+const titles: Readonly<Record<string, string>> = {
+  checks: 'checks',
+  load: 'checks with many connections or long bodies',
+  looks: 'looks at the nodes',
+}
 
 /** The outcomes that did not pass, each with the folder of its evidence. */
 async function withEvidence(

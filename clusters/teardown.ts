@@ -4,6 +4,9 @@ import { budgets } from '../helpers/budgets.ts'
 import { run } from '../helpers/exec.ts'
 import { leaseMark } from './lease.ts'
 
+/** On containers of ours beside the nodes; its value is the cluster's name. kind would take its own label for a node. */
+export const clusterLabel = 'cni-conformance/cluster'
+
 /** What is to be deleted, and how sure we are that nothing of it is still in the making. */
 export interface TearDownOptions {
   /** False: kind may have been killed with requests on their way, so look again after a while. */
@@ -14,7 +17,7 @@ export interface TearDownOptions {
 }
 
 /**
- * Deletes the kind cluster of this name: processes that still make it, containers with its label, its network.
+ * Deletes the kind cluster of this name: processes that still make it, containers with its labels, its network.
  * Returns when nothing of it is left. Any number of us may do this at once for the same cluster.
  *
  * @throws {BudgetExceeded} naming what is left
@@ -78,12 +81,15 @@ async function removeTraces(cluster: string, docker: DockerCommand): Promise<str
   ].join(', ')
 }
 
-/** By kind's label with exactly this value: "x" does not find "x-2". */
+/** By kind's label, or by ours, with exactly this value: "x" does not find "x-2". */
 async function containersOf(cluster: string, docker: DockerCommand): Promise<Container[]> {
-  const filter = `label=io.x-k8s.kind.cluster=${cluster}`
-  return rows(
-    await docker('ps', '-a', '--no-trunc', '--filter', filter, '--format', '{{.ID}} {{.Names}}'),
-  ).map(([id = '', name = '']) => ({ id, name }))
+  const listed = await Promise.all(
+    ['io.x-k8s.kind.cluster', clusterLabel].map((label) => {
+      const filter = `label=${label}=${cluster}`
+      return docker('ps', '-a', '--no-trunc', '--filter', filter, '--format', '{{.ID}} {{.Names}}')
+    }),
+  )
+  return listed.flatMap(rows).map(([id = '', name = '']) => ({ id, name }))
 }
 
 /** By id, because 20.10 allows two networks of one name. The filter finds substrings, hence the comparison. */

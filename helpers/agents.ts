@@ -1,19 +1,24 @@
+import { spawn } from 'node:child_process'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { AgentClient, type BatchResult } from './agent/client.ts'
+import { AgentClient, type AgentTransport, type BatchResult } from './agent/client.ts'
 import { openExecStream } from './agent/exec-stream.ts'
+import { processTransport } from './agent/process-transport.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
 import { messageOf } from './errors.ts'
-import { agentCommand, containers, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import { type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import { agentCommand, containers } from './fixture-pods.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Replies } from './verdict.ts'
+import { outsideName, type OutsideServer } from './world.ts'
 
 type Pod = Pick<FixtureSpec, 'name' | 'namespace'>
+type OpenTransport = () => Promise<AgentTransport>
 
-/** Control streams to the agents of pods: of the fixtures, and of the pods that checks start. */
+/** Control streams to agents: of the fixtures, of the pods that checks start, and of the server outside. */
 export class Agents {
   readonly #config: KubeConfig
   readonly #namespaces: FixtureNamespaces
-  readonly #pods = new Map<string, Pod>()
+  readonly #openers = new Map<string, OpenTransport>()
   readonly #clients = new Map<string, AgentClient>()
   readonly #broken = new Map<string, string>()
 
@@ -22,25 +27,39 @@ export class Agents {
     this.#namespaces = namespaces
   }
 
-  /** Opens a stream to each, side by side; from then on they are asked. One that does not answer does not throw. */
+  /** Opens a stream to each pod, side by side; from then on they are asked. One that does not answer does not throw. */
   async connect(pods: readonly Pod[]): Promise<void> {
     await Promise.all(
-      pods.map(async (pod) => {
-        await this.#open(pod)
-        this.#pods.set(pod.name, pod)
-      }),
+      pods.map(({ name, namespace }) =>
+        this.#connectBy(name, () =>
+          openExecStream(this.#config, {
+            namespace: this.#namespaces[namespace],
+            pod: name,
+            container: containers.agent,
+            command: agentCommand,
+          }),
+        ),
+      ),
     )
   }
 
-  async #open({ name, namespace }: Pod): Promise<void> {
+  /** The same for the server outside: past every network under test, as to the nodes of our own clusters. */
+  async connectOutside({ container }: OutsideServer): Promise<void> {
+    const argv = ['exec', '-i', container, ...agentCommand]
+    // In a group of its own, which a Ctrl-C in the terminal does not reach.
+    await this.#connectBy(outsideName, async () =>
+      processTransport(spawn('docker', argv, { stdio: ['pipe', 'pipe', 'ignore'], detached: true })),
+    )
+  }
+
+  async #connectBy(name: string, open: OpenTransport): Promise<void> {
+    await this.#open(name, open)
+    this.#openers.set(name, open)
+  }
+
+  async #open(name: string, open: OpenTransport): Promise<void> {
     try {
-      const transport = await openExecStream(this.#config, {
-        namespace: this.#namespaces[namespace],
-        pod: name,
-        container: containers.agent,
-        command: agentCommand,
-      })
-      this.#clients.set(name, await AgentClient.open(transport))
+      this.#clients.set(name, await AgentClient.open(await open()))
       this.#broken.delete(name)
     } catch (error) {
       this.#broken.set(name, messageOf(error))
@@ -50,18 +69,18 @@ export class Agents {
   /** Opens the streams again that have broken, such as those of a pod that was made anew. */
   async reconnect(): Promise<void> {
     await Promise.all(
-      [...this.#pods.values()]
-        .filter(({ name }) => this.#broken.has(name) || this.#clients.get(name)?.fault !== undefined)
-        .map((pod) => {
-          this.#drop(pod.name)
-          return this.#open(pod)
+      [...this.#openers]
+        .filter(([name]) => this.#broken.has(name) || this.#clients.get(name)?.fault !== undefined)
+        .map(([name, open]) => {
+          this.#drop(name)
+          return this.#open(name, open)
         }),
     )
   }
 
   /** Ends the stream of a pod that is about to go. */
   disconnect({ name }: Pod): void {
-    this.#pods.delete(name)
+    this.#openers.delete(name)
     this.#drop(name)
     this.#broken.delete(name)
   }
@@ -78,7 +97,7 @@ export class Agents {
     // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
     for (const stage of [plan.questions, plan.receipts]) {
       await Promise.all(
-        [...this.#pods.keys()].map(async (name) => {
+        [...this.#openers.keys()].map(async (name) => {
           const batch = await this.batch(name, stage.get(name) ?? [])
           for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
           if (batch.fault !== undefined) faults.set(name, batch.fault)

@@ -13,6 +13,8 @@ function budget(name: string, ms: number): Budget {
 export const budgets = {
   /** One probe, from opening its socket to the checked answer: room for one SYN sent again (1 s) on a machine that is busy. */
   probeMs: budget('probeMs', 3_000),
+  /** One of a crowd of connections, or 1 MiB there and back: 0.8 s for all 2,000 here, and room for two SYNs sent again (1 s, 3 s). */
+  heavyProbeMs: budget('heavyProbeMs', 5_000),
   /** One DNS question; CoreDNS answers from memory in about 1 ms. Room for a connection that it closes unread after 2 s. */
   dnsProbeMs: budget('dnsProbeMs', 5_000),
   /** Agent batch: slowest probe plus this, then the batch is given up and its missing rows become `unknown`. */
@@ -91,6 +93,8 @@ export const budgets = {
   imagePullMs: budget('imagePullMs', 900_000),
   /** One file or Go module from the network: the largest has 65 MB. */
   downloadMs: budget('downloadMs', 300_000),
+  /** Makes and starts a container from an image that is there: 1 s when idle. */
+  containerStartMs: budget('containerStartMs', 60_000),
   /** Headers of a download: redirects included, 1 s is normal. After it the body has downloadMs. */
   downloadAnswerMs: budget('downloadAnswerMs', 10_000),
   /** One Go module compiled and linked: Kubernetes takes 450 s on 2 cores; a busy machine several times as long. */

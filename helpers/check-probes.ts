@@ -23,6 +23,10 @@ const expectedSchema = verdictSchema.exclude(['unknown']).default('reached')
 export const podSchema = z.strictObject({
   node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
   namespace: z.enum(['main', 'other']).default('main').describe('The fixture namespace.'),
+  network: z
+    .enum(['pod', 'host'])
+    .default('pod')
+    .describe('host: it has the network of its node, and stands for it; in a namespace of its own.'),
   own: z
     .literal(true)
     .optional()
@@ -38,14 +42,28 @@ const familySchema = z
   .optional()
   .describe('Over IPv6, where it is the second family of the cluster; absent: over the first.')
 
-/** One pod asks another directly: its pod IP, or 127.0.0.1 for the other container of its own pod. */
+/** One pod asks another directly: its pod IP, its node's IP, or 127.0.0.1 for the other container of its own pod. */
 const pathProbeSchema = z.strictObject({
   from: name,
   to: name,
-  via: z.enum(['pod-ip', 'loopback']),
+  via: z
+    .enum(['pod-ip', 'node-ip', 'loopback'])
+    .describe('node-ip: the InternalIP of a node, where a pod with network: host answers.'),
   protocol: z
-    .enum(['tcp', 'udp', 'http', 'datagram'])
-    .describe('datagram: one-way UDP; the receiver itself says whether it arrived.'),
+    .enum(['tcp', 'udp', 'http', 'datagram', 'bulk'])
+    .describe(
+      'datagram: one-way UDP; the receiver itself says whether it arrived. bulk: 1 MiB over TCP to the server and as much back, compared byte by byte.',
+    ),
+  connections: z
+    .int()
+    .min(1)
+    .max(4_096)
+    .default(1)
+    .describe('So many at the same time, each of which must be answered; only with tcp.'),
+  size: z
+    .enum(['small', 'mtu'])
+    .default('small')
+    .describe("mtu: as long as the MTU of the sender's interface; only with datagram."),
   source: z
     .enum(['any', 'pod-ip'])
     .default('any')
@@ -101,6 +119,26 @@ const dnsProbeSchema = z.strictObject({
   at: z.enum(['service-ip', 'every-dns-pod']),
   protocol: z.enum(['udp', 'tcp']),
   expect: expectedSchema,
+})
+
+/** One pod asks the API server, whose certificate must be of the cluster's authority and for what was asked. */
+const apiServerProbeSchema = z.strictObject({
+  from: name,
+  apiServer: z
+    .enum(['cluster-ip', 'name'])
+    .describe('name: kubernetes.default.svc, found by the pod itself.'),
+  expect: verdictSchema.default('reached'),
+})
+
+/** One pod asks a server outside the cluster. */
+const outsideProbeSchema = z.strictObject({
+  from: name,
+  outside: transportSchema,
+  source: z
+    .enum(['any', 'pod-or-node-ip'])
+    .default('any')
+    .describe("pod-or-node-ip: the server must see the pod's own address or that of its node."),
+  expect: verdictSchema.default('reached'),
 })
 
 /** A fact that the agent reads inside its pod, compared with the API object. */
@@ -162,6 +200,8 @@ export const probeSchema = z.union([
   pathProbeSchema,
   serviceProbeSchema,
   dnsProbeSchema,
+  apiServerProbeSchema,
+  outsideProbeSchema,
   inspectProbeSchema,
   lookProbeSchema,
   apiProbeSchema,
@@ -170,6 +210,8 @@ export const probeSchema = z.union([
 export type PathProbe = z.infer<typeof pathProbeSchema>
 export type ServiceProbe = z.infer<typeof serviceProbeSchema>
 export type DnsProbe = z.infer<typeof dnsProbeSchema>
+export type ApiServerProbe = z.infer<typeof apiServerProbeSchema>
+export type OutsideProbe = z.infer<typeof outsideProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
 export type LookProbe = z.infer<typeof lookProbeSchema>
 export type ApiProbe = z.infer<typeof apiProbeSchema>
@@ -180,6 +222,10 @@ export type Probe = z.infer<typeof probeSchema>
 export const needsNodes = (probe: Probe): boolean =>
   'look' in probe || ('inspect' in probe && seenFromNode.has(probe.inspect))
 
+/** Is this probe so much that it is asked when nobody else is? */
+export const isHeavyProbe = (probe: Probe): boolean =>
+  'to' in probe && (probe.protocol === 'bulk' || probe.connections > 1)
+
 export type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
   [Key in Keys]: Input[Key] extends string ? Pods : Pods | undefined
@@ -188,6 +234,8 @@ export type ProbeInput<Pod extends string, Target extends string = never> =
   | Named<z.input<typeof pathProbeSchema>, Pod, 'from' | 'to'>
   | Named<z.input<typeof serviceProbeSchema>, Pod, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
+  | Named<z.input<typeof apiServerProbeSchema>, Pod, 'from'>
+  | Named<z.input<typeof outsideProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>
   | z.input<typeof lookProbeSchema>
   | z.input<typeof apiProbeSchema>

@@ -1,13 +1,26 @@
-import { needsNodes, podFieldsOf, type Probe, type TargetProbe } from './check-probes.ts'
+import { needsNodes, podFieldsOf, type PathProbe, type Probe, type TargetProbe } from './check-probes.ts'
 import type { OwnService, Policy, Step } from './check-steps.ts'
-import { assignPods, fixtureSpecs, type WantedPod } from './fixture-objects.ts'
+import { assignPods, fixtureSpecs, hostSpecs, type WantedPod } from './fixture-objects.ts'
 import { stepProblems } from './steps/step-names.ts'
 import { suggestion } from './suggest.ts'
 
 /** What the schema of a check cannot say: how its parts fit each other. */
 
-/** A need that no cluster declares: a run has access to its nodes or not. */
 export const nodeAccess = 'node-access'
+
+/**
+ * What no cluster declares as a feature: a run has it or not. A check that needs it, a core check too, is `unsupported`
+ * where the run lacks it, for this reason.
+ */
+export const runNeeds = {
+  [nodeAccess]: "it looks at the network from the cluster's nodes, to which this run has no access",
+  'host-network': 'it asks from or at nodes, and this run has no pods with the network of their nodes',
+  outside: 'it asks a server outside the cluster, and this run has none',
+} as const
+export type RunNeed = keyof typeof runNeeds
+
+/** Is it something that a run has or lacks, and no feature of the cluster? */
+export const isRunNeed = (need: string): need is RunNeed => Object.hasOwn(runNeeds, need)
 
 /** One thing that does not fit, and where in the check. */
 export interface CheckProblem {
@@ -43,17 +56,29 @@ export function checkProblems(check: CheckPart): CheckProblem[] {
   ]
 }
 
-function kindProblems({ probes, steps, targets, features = [] }: CheckPart): CheckProblem[] {
+/** What in a check needs something of a run: each with a sentence when it is there. */
+function needsOf({ pods, probes, steps }: CheckPart): [RunNeed, string][] {
   const fromNodes =
     probes.some((probe) => probe !== undefined && needsNodes(probe)) ||
     steps?.some(({ traces }) => traces.length > 0) === true
+  const onHosts = Object.values(pods).some((pod) => pod?.network === 'host')
+  const outside = probes.some((probe) => probe !== undefined && 'outside' in probe)
+  return [
+    ...(fromNodes ? [[nodeAccess, 'what is seen from a node'] as [RunNeed, string]] : []),
+    ...(onHosts ? [['host-network', 'a pod with the network of its node'] as [RunNeed, string]] : []),
+    ...(outside ? [['outside', 'a server outside the cluster'] as [RunNeed, string]] : []),
+  ]
+}
+
+function kindProblems(check: CheckPart): CheckProblem[] {
+  const { probes, steps, targets, features = [] } = check
   return [
     ...(probes.length > 0 === (steps !== undefined)
       ? [{ path: ['probes'], message: 'a check has probes, or steps that have flows' }]
       : []),
-    ...(fromNodes && !features.includes(nodeAccess)
-      ? [{ path: ['features'], message: `what is seen from a node needs ${nodeAccess}` }]
-      : []),
+    ...needsOf(check)
+      .filter(([need]) => !features.includes(need))
+      .map(([need, what]) => ({ path: ['features'], message: `${what} needs ${need}` })),
     ...(steps !== undefined && targets !== undefined
       ? [
           {
@@ -69,15 +94,24 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const wanted = Object.fromEntries(
     Object.entries(pods).flatMap(([role, pod]) => (pod === undefined ? [] : [[role, pod]])),
   )
-  const left = [...assignPods(wanted, fixtureSpecs)].flatMap(([role, pod]) => {
-    const { node, namespace } = wanted[role] ?? {}
-    const there = fixtureSpecs.filter((each) => each.node === node && each.namespace === namespace).length
+  const specs = [...fixtureSpecs, ...hostSpecs]
+  const left = [...assignPods(wanted, specs)].flatMap(([role, pod]) => {
+    const { node, network, namespace: declared } = wanted[role] ?? {}
+    const namespace = network === 'host' ? 'host' : declared
+    const there = specs.filter((each) => each.node === node && each.namespace === namespace).length
     const message = `no fixture pod is left for it: there are ${there} on ${node} in the namespace "${namespace}"`
     return pod === undefined ? [{ path: ['pods', role], message }] : []
   })
   const own = Object.keys(wanted).filter((role) => wanted[role]?.own === true && probes.length > 0)
+  const onHosts = Object.keys(wanted).filter(
+    (role) => wanted[role]?.own === true && wanted[role].network === 'host',
+  )
   return [
     ...left,
+    ...onHosts.map((role) => ({
+      path: ['pods', role],
+      message: "a pod of the check's own is in the pod network",
+    })),
     ...own.map((role) => ({
       path: ['pods', role],
       message: "a pod of the check's own needs steps that start it",
@@ -93,14 +127,29 @@ function probeProblems(probe: Probe, check: CheckPart): CheckProblem[] {
       message: `unknown pods ${pod}; ${suggestion(pod, Object.keys(check.pods))}`,
     }))
   if ('target' in probe) return [...unknown, ...targetProblems(probe, check)]
-  if ('to' in probe && probe.via === 'loopback' && probe.from !== probe.to)
-    return [
-      ...unknown,
-      { path: ['to'], message: 'loopback leads to no other pod; from and to must be the same' },
-    ]
+  if ('to' in probe) return [...unknown, ...pathProblems(probe, check)]
   if ('resolve' in probe && probe.of !== undefined && !probe.resolve.startsWith('pod'))
     return [...unknown, { path: ['of'], message: 'only where the record of a pod is asked for' }]
   return unknown
+}
+
+function pathProblems(
+  { from, to, via, protocol, connections, size }: PathProbe,
+  { pods }: CheckPart,
+): CheckProblem[] {
+  if (via === 'loopback' && from !== to)
+    return [{ path: ['to'], message: 'loopback leads to no other pod; from and to must be the same' }]
+  const onHost = pods[to]?.network === 'host'
+  if (onHost !== (via === 'node-ip')) {
+    const message = onHost
+      ? `${to} has the network of its node: it is reached via node-ip`
+      : `via node-ip only a pod with the network of its node is reached`
+    return [{ path: ['via'], message }]
+  }
+  return [
+    ...(connections > 1 && protocol !== 'tcp' ? [{ path: ['connections'], message: 'only with tcp' }] : []),
+    ...(size === 'mtu' && protocol !== 'datagram' ? [{ path: ['size'], message: 'only with datagram' }] : []),
+  ]
 }
 
 function targetProblems(

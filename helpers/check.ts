@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { podSchema, probeSchema, type PodInput, type ProbeInput } from './check-probes.ts'
-import { checkProblems, nodeAccess } from './check-rules.ts'
+import { isHeavyProbe, podSchema, probeSchema, type PodInput, type ProbeInput } from './check-probes.ts'
+import { checkProblems, nodeAccess, runNeeds, type RunNeed } from './check-rules.ts'
 import { byName, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
 import { targetSchema, type TargetInput } from './check-targets.ts'
 
@@ -28,8 +28,8 @@ export const featureSchema = z.enum([
 ])
 export type Feature = z.infer<typeof featureSchema>
 
-/** What a check may need: a feature, or access to the nodes. */
-const needSchema = z.enum([...featureSchema.options, nodeAccess])
+/** What a check may need: a feature of the cluster, or something that a run has. */
+const needSchema = z.enum([...featureSchema.options, ...(Object.keys(runNeeds) as RunNeed[])])
 
 /** What every check may say, the product's and a user's own. */
 export const checkFields = {
@@ -81,6 +81,12 @@ export const isPlain = ({ steps }: Check): boolean => steps === undefined
 
 /** Looks at the network from its nodes: dearer than a packet, and asked once in a run. */
 export const isLooking = (check: Check): boolean => isPlain(check) && check.features.includes(nodeAccess)
+
+/** Asks for so much at once that others beside it would wait: asked after them, once in a run. */
+export const isHeavy = ({ probes }: Check): boolean => probes.some(isHeavyProbe)
+
+/** A few packets: can be asked beside all others of its kind, again and again. */
+export const isLight = (check: Check): boolean => isPlain(check) && !isLooking(check) && !isHeavy(check)
 
 /** What an author writes: names in probes and steps must be declared by the check, or it does not compile. */
 export type CheckInput<

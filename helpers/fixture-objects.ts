@@ -1,13 +1,12 @@
 import type {
   KubernetesObject,
   V1EndpointSlice,
-  V1Pod,
   V1Service,
   V1ServicePort,
   V1ServiceSpec,
 } from '@kubernetes/client-node'
 import { agentFiles, agentVersion } from './agent/bundle.ts'
-import { agentPorts, toolsPorts } from './agent/protocol.ts'
+import { hostPodObject, podLabel, podObject, podPorts, runLabels, selectsAll } from './fixture-pods.ts'
 import {
   fixtureService,
   fixtureServiceNames,
@@ -19,20 +18,16 @@ import {
 
 /** What the fixtures are: pods, Services and what they need, as API objects. Pure. */
 
-/** Label of everything that we create in a cluster; its value is the run id. */
-export const runLabel = 'cni-conformance/run'
-/** Label of a fixture pod; its value is the pod's name, so that a policy or a Service can select it alone. */
-export const podLabel = 'cni-conformance/pod'
-
-/** The two fixture namespaces: most pods live in `main`, `other` asks across the border. */
+/** The fixture namespaces: most pods live in `main`, `other` asks across the border, in `host` are those with the network of their nodes. */
 export interface FixtureNamespaces {
   main: string
   other: string
+  host: string
 }
 
 /** One fixture pod, before it exists. */
 export interface FixtureSpec {
-  /** Pod name, unique over both namespaces. */
+  /** Pod name, unique over all namespaces. */
   name: string
   node: 'worker1' | 'worker2'
   namespace: keyof FixtureNamespaces
@@ -50,10 +45,18 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker2-other', node: 'worker2', namespace: 'other' },
 ]
 
+/** One pod on each worker that has the network of its node, where a run may have such. */
+export const hostSpecs: readonly FixtureSpec[] = [
+  { name: 'worker1-host', node: 'worker1', namespace: 'host' },
+  { name: 'worker2-host', node: 'worker2', namespace: 'host' },
+]
+
 /** What a check says of a pod that it wants. */
 export interface WantedPod {
   node: FixtureSpec['node']
   namespace: FixtureSpec['namespace']
+  /** host: that of its node; such pods are in a namespace of their own. */
+  network?: 'pod' | 'host' | undefined
   /** A pod of the check's own: no fixture pod stands for it. */
   own?: true | undefined
 }
@@ -68,8 +71,9 @@ export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace'>>(
 ): Map<string, Pod | undefined> {
   const free = new Set(fixtures)
   const assigned = new Map<string, Pod | undefined>()
-  for (const [role, { node, namespace, own }] of Object.entries(wanted)) {
+  for (const [role, { node, network, own, ...about }] of Object.entries(wanted)) {
     if (own === true) continue
+    const namespace = network === 'host' ? 'host' : about.namespace
     const pod = [...free].find((each) => each.node === node && each.namespace === namespace)
     if (pod !== undefined) free.delete(pod)
     assigned.set(role, pod)
@@ -77,22 +81,9 @@ export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace'>>(
   return assigned
 }
 
-/** The ports that a fixture pod declares, by name. */
-export const podPorts = [
-  { name: 'http', port: agentPorts.http, protocol: 'TCP' },
-  { name: 'tcp', port: agentPorts.tcp, protocol: 'TCP' },
-  { name: 'udp', port: agentPorts.udp, protocol: 'UDP' },
-] as const
-
-/** Container names of a fixture pod. */
-export const containers = { agent: 'agent', tools: 'tools' } as const
-const agentDirectory = '/run/agent'
-const programDirectory = '/agent'
-/** What the control stream runs in the agent container. */
-export const agentCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'probe']
-
-/** What a pod runs that asks from its first moment; its plan follows. */
-export const firstCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'first']
+/** The fixture pods of a run. */
+export const specsOf = ({ hostNetwork }: Pick<FixtureOptions, 'hostNetwork'>): readonly FixtureSpec[] =>
+  hostNetwork ? [...fixtureSpecs, ...hostSpecs] : fixtureSpecs
 
 /** What the fixtures are made from. */
 export interface FixtureOptions {
@@ -101,18 +92,20 @@ export interface FixtureOptions {
   images: { node: string; agnhost: string }
   /** Node names of the roles worker1 and worker2. */
   workers: readonly [string, string]
+  /** With pods that have the network of their nodes; not everyone may have such in a cluster. */
+  hostNetwork: boolean
 }
 
 /** Every object of the fixtures, in the order in which they are applied. Pure. */
 export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
-  const { main, other } = options.namespaces
-  const own = labels(options.runId)
+  const { main, other, host } = options.namespaces
+  const own = runLabels(options.runId)
+  const used = options.hostNetwork ? [main, other, host] : [main, other]
   return [
-    namespaceObject(main, options.runId),
-    namespaceObject(other, options.runId),
-    programObject(main, options.runId),
-    programObject(other, options.runId),
+    ...used.map((name) => namespaceObject(name, options.runId, name === host ? 'privileged' : 'restricted')),
+    ...used.map((name) => programObject(name, options.runId)),
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
+    ...(options.hostNetwork ? hostSpecs.map((spec) => hostPodObject(spec, options)) : []),
     ...fixtureServiceNames.map((name) => fixtureServiceObject(name, main, own)),
     ...fixtureSpecs
       .filter(({ namespace }) => namespace === 'main')
@@ -123,20 +116,17 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
   ]
 }
 
-/** On everything that we create. */
-export const managedLabel = { 'app.kubernetes.io/managed-by': 'cni-conformance' } as const
-
-const labels = (runId: string): Record<string, string> => ({ ...managedLabel, [runLabel]: runId })
-
-const selectsAll = { app: 'echo' }
-
-function namespaceObject(name: string, runId: string): KubernetesObject {
+function namespaceObject(
+  name: string,
+  runId: string,
+  security: 'restricted' | 'privileged',
+): KubernetesObject {
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: {
       name,
-      labels: { ...labels(runId), 'pod-security.kubernetes.io/enforce': 'restricted' },
+      labels: { ...runLabels(runId), 'pod-security.kubernetes.io/enforce': security },
     },
   }
 }
@@ -148,95 +138,11 @@ function programObject(namespace: string, runId: string): KubernetesObject {
     metadata: {
       name: 'agent',
       namespace,
-      labels: { ...labels(runId), 'cni-conformance/agent': agentVersion },
+      labels: { ...runLabels(runId), 'cni-conformance/agent': agentVersion },
     },
     data: agentFiles(),
   }
   return object
-}
-
-/** Writes down what the tools container sees of the pod's network: a way around `lo`, which may be broken. */
-export const writeToolsView: string = [
-  `readlink /proc/self/ns/net > ${agentDirectory}/tools.netns`,
-  `ip -o addr > ${agentDirectory}/tools.addresses`,
-].join('; ')
-
-const toolsStart = [
-  writeToolsView,
-  `exec /agnhost netexec --http-port=${toolsPorts.http} --udp-port=${toolsPorts.udp}`,
-].join('; ')
-
-/** The labels of a fixture pod. */
-export const podLabels = (spec: FixtureSpec, runId: string): Record<string, string> => ({
-  ...labels(runId),
-  ...selectsAll,
-  [podLabel]: spec.name,
-})
-
-function podObject(spec: FixtureSpec, options: FixtureOptions): V1Pod {
-  const fromField = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
-  const container = {
-    imagePullPolicy: 'IfNotPresent',
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
-  }
-  const run = { name: 'run', mountPath: agentDirectory }
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name: spec.name,
-      namespace: options.namespaces[spec.namespace],
-      labels: podLabels(spec, options.runId),
-    },
-    spec: {
-      // Their names in `echo-headless`, which is in the same namespace.
-      ...(spec.namespace === 'main' ? { hostname: spec.name, subdomain: 'echo-headless' } : {}),
-      nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: 1,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 1000,
-        runAsGroup: 1000,
-        fsGroup: 1000,
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
-      containers: [
-        {
-          ...container,
-          name: containers.agent,
-          image: options.images.node,
-          command: ['node', `${programDirectory}/main.mjs`, 'serve'],
-          env: [
-            fromField('POD_UID', 'metadata.uid'),
-            fromField('POD_NAME', 'metadata.name'),
-            fromField('POD_NAMESPACE', 'metadata.namespace'),
-            fromField('NODE_NAME', 'spec.nodeName'),
-            { name: 'AGENT_DIR', value: agentDirectory },
-            { name: 'UV_THREADPOOL_SIZE', value: '64' },
-          ],
-          ports: podPorts.map(({ name, port, protocol }) => ({ name, containerPort: port, protocol })),
-          volumeMounts: [{ name: 'program', mountPath: programDirectory, readOnly: true }, run],
-        },
-        {
-          ...container,
-          name: containers.tools,
-          image: options.images.agnhost,
-          command: ['sh', '-c', toolsStart],
-          volumeMounts: [run],
-        },
-      ],
-      volumes: [
-        { name: 'program', configMap: { name: 'agent' } },
-        { name: 'run', emptyDir: {} },
-      ],
-    },
-  }
 }
 
 /** What makes a Service. */
@@ -322,7 +228,7 @@ function sliceObject(
     metadata: {
       name: service,
       namespace: namespaces.main,
-      labels: { ...labels(runId), 'kubernetes.io/service-name': service },
+      labels: { ...runLabels(runId), 'kubernetes.io/service-name': service },
     },
     addressType: addresses.some((address) => address.includes(':')) ? 'IPv6' : 'IPv4',
     endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),

@@ -2,16 +2,13 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from './await.ts'
 import { budgets } from './budgets.ts'
 import { SetupError } from './errors.ts'
-import {
-  fixtureObjects,
-  fixtureSpecs,
-  handMadeSlice,
-  runLabel,
-  type FixtureNamespaces,
-  type FixtureOptions,
-} from './fixture-objects.ts'
+import { fixtureObjects, handMadeSlice, specsOf, type FixtureOptions } from './fixture-objects.ts'
+import { runLabel } from './fixture-pods.ts'
 import { handMadeTarget } from './fixture-services.ts'
-import type { Kube } from './kube.ts'
+import { isNotFound, type Kube } from './kube.ts'
+
+/** Who publishes it in every namespace does so some time after the namespace is there. */
+export const clusterCa = 'kube-root-ca.crt'
 
 /**
  * Applies the fixtures. The pods of a fresh namespace are refused until its default service account exists, so
@@ -46,24 +43,25 @@ export async function applyFixtures(
 }
 
 /**
- * Waits until every fixture pod is Ready and has an address.
+ * Waits until every fixture pod is Ready and has an address, and until the namespace has the cluster's authority.
  *
  * @param onSeen told which pods are still missing and why
  * @throws {BudgetExceeded} naming the pods that did not become Ready and what their containers wait for
  */
 export async function awaitFixtures(
   kube: Kube,
-  namespaces: FixtureNamespaces,
+  options: Pick<FixtureOptions, 'namespaces' | 'hostNetwork'>,
   onSeen?: (seen: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
+  const specs = specsOf(options)
+  const used = [...new Set(specs.map(({ namespace }) => options.namespaces[namespace]))]
   await awaitUntil(
     async () => {
-      const lists = await Promise.all(
-        [namespaces.main, namespaces.other].map((namespace) =>
-          kube.core.listNamespacedPod({ namespace, labelSelector: runLabel }),
-        ),
-      )
+      const [authority, ...lists] = await Promise.all([
+        authorityMissing(kube, options.namespaces.main),
+        ...used.map((namespace) => kube.core.listNamespacedPod({ namespace, labelSelector: runLabel })),
+      ])
       const pods = lists.flatMap((list) => list.items)
       const failed = pods.find((pod) => pod.status?.phase === 'Failed')
       if (failed !== undefined) {
@@ -73,11 +71,12 @@ export async function awaitFixtures(
           next: 'look at its events: kubectl describe pod',
         })
       }
-      const waiting = fixtureSpecs.flatMap((spec) => {
+      const waitingPods = specs.flatMap((spec) => {
         const pod = pods.find((candidate) => candidate.metadata?.name === spec.name)
         const reason = notReadyReason(pod)
         return reason === undefined ? [] : [`${spec.name} ${reason}`]
       })
+      const waiting = [...waitingPods, ...authority]
       return waiting.length === 0
         ? { done: true, value: undefined }
         : { done: false, seen: waiting.join(', ') }
@@ -104,6 +103,17 @@ export async function applyHandMade(
   const target = { name: handMadeTarget, namespace: options.namespaces.main }
   const { status } = await kube.core.readNamespacedPod(target)
   await kube.apply([handMadeSlice(status?.podIP ?? '', options)])
+}
+
+/** Says so while the namespace has no certificate of the cluster's authority. */
+async function authorityMissing(kube: Kube, namespace: string): Promise<string[]> {
+  try {
+    await kube.core.readNamespacedConfigMap({ name: clusterCa, namespace })
+    return []
+  } catch (error) {
+    if (isNotFound(error)) return [`ConfigMap ${clusterCa} does not exist`]
+    throw error
+  }
 }
 
 /** Why a pod is not Ready; undefined when it is. */

@@ -17,10 +17,13 @@ export const legHandleFile = 'leg.json'
 const legHandleSchema = z.strictObject({
   kubeconfig: z.string(),
   runId: z.string(),
-  namespaces: z.strictObject({ main: z.string(), other: z.string() }),
+  namespaces: z.strictObject({ main: z.string(), other: z.string(), host: z.string() }),
   workers: z.tuple([z.string(), z.string()]),
   images: z.strictObject({ node: z.string(), agnhost: z.string() }),
   podSubnet: z.string(),
+  hostNetwork: z.boolean(),
+  /** Absent where the cluster is not ours. */
+  outside: z.strictObject({ container: z.string(), uid: z.string(), ip: z.string() }).exactOptional(),
   /** As declared. `module` is the path of its file in clusters/cni, which looks are taken with. */
   cni: z.strictObject({
     name: z.string(),
@@ -80,6 +83,8 @@ export async function attach(handle: LegHandle) {
     namespaces: handle.namespaces,
     workers: handle.workers,
     podSubnet: handle.podSubnet,
+    hostNetwork: handle.hostNetwork,
+    ...(handle.outside === undefined ? {} : { outside: handle.outside }),
     access: accessTo(handle, cni),
   }
   const session = await Session.open(options)

@@ -1,5 +1,5 @@
 import type { Check } from './check.ts'
-import { nodeAccess } from './check-rules.ts'
+import { isRunNeed, runNeeds, type RunNeed } from './check-rules.ts'
 import type { Verdict } from './check-probes.ts'
 import type { Observation, Outcome } from './observation.ts'
 import { rounded } from './verdict.ts'
@@ -21,15 +21,17 @@ export interface Declared {
   matches(glob: string, id: string): boolean
 }
 
-/** The same, with or without access to the cluster's nodes. */
-export const withAccess = (declared: Declared, toNodes: boolean): Declared =>
-  toNodes ? { ...declared, features: [...declared.features, nodeAccess] } : declared
+/** The same, with what the run itself has beside it. */
+export const withNeeds = (declared: Declared, has: readonly RunNeed[]): Declared => ({
+  ...declared,
+  features: [...declared.features, ...has],
+})
 
-/** The features that a check needs and the cluster does not declare. Core checks need none. */
+/** What a check needs and neither the cluster declares nor the run has. Of features core checks need none. */
 export function missingFeatures(check: Check, declared: Declared): string[] {
-  return check.level === 'core'
-    ? []
-    : check.features.filter((feature) => !declared.features.includes(feature))
+  return check.features.filter(
+    (need) => !declared.features.includes(need) && (check.level !== 'core' || isRunNeed(need)),
+  )
 }
 
 /** The one place where the outcome of a check is made. */
@@ -74,10 +76,13 @@ export function outcomeOf(
   return { ...base, outcome: 'passed' }
 }
 
-const missingText = (missing: readonly string[]): string =>
-  missing.includes(nodeAccess)
-    ? "it looks at the network from the cluster's nodes, to which this run has no access"
-    : `the cluster does not declare ${missing.join(', ')}`
+function missingText(missing: readonly string[]): string {
+  const features = missing.filter((need) => !isRunNeed(need))
+  return [
+    ...(features.length === 0 ? [] : [`the cluster does not declare ${features.join(', ')}`]),
+    ...missing.filter(isRunNeed).map((need) => runNeeds[need]),
+  ].join('; ')
+}
 
 const deviationText = (deviation: Deviation): string =>
   `${deviation.verdict} is expected until ${deviation.until}: ${deviation.reason} (${deviation.issue})`

@@ -2,9 +2,10 @@ import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
 import { observeApi } from './api-verdict.ts'
 import { budgets } from './budgets.ts'
-import { isLooking, isPlain, type Check } from './check.ts'
+import { nodeAccess, type RunNeed } from './check-rules.ts'
+import { isHeavy, isLight, isLooking, isPlain, type Check } from './check.ts'
 import type { Observation, Outcome } from './observation.ts'
-import { fixtureSpecs } from './fixture-objects.ts'
+import { specsOf } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './steps/newcomer.ts'
 import { createService } from './steps/own-services.ts'
@@ -13,7 +14,7 @@ import { makePlan, planOf, type Plan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { observeLooks } from './looks/look-verdict.ts'
 import { gapsIn, NodeLooks, type Looks, type NodeAccess } from './looks/node-looks.ts'
-import { missingFeatures, outcomeOf, withAccess, type Declared } from './outcome.ts'
+import { missingFeatures, outcomeOf, withNeeds, type Declared } from './outcome.ts'
 import type { OnMoment } from './steps/step-moments.ts'
 import { tracerOf, type Tracer } from './steps/step-traces.ts'
 import { runSteps, type StepContext } from './steps/steps.ts'
@@ -26,6 +27,16 @@ export interface SessionOptions extends WorldOptions {
   declared: Declared
   /** Who has none can't look at the network from its nodes: checks that need it are unsupported. */
   access?: NodeAccess
+}
+
+/** What a session has that checks may need. */
+function needsMet({ access, hostNetwork, outside }: SessionOptions): RunNeed[] {
+  const met: Record<RunNeed, boolean> = {
+    [nodeAccess]: access !== undefined,
+    'host-network': hostNetwork,
+    outside: outside !== undefined,
+  }
+  return (Object.keys(met) as RunNeed[]).filter((need) => met[need])
 }
 
 /** How long the paths took to answer before the first check. */
@@ -99,14 +110,18 @@ export class Session {
     this.#options = options
     const { kube, declared, access, namespaces } = options
     this.#agents = new Agents(kube.config, namespaces)
-    this.declared = withAccess(declared, access !== undefined)
+    this.declared = withNeeds(declared, needsMet(options))
     this.looks = access === undefined ? undefined : new NodeLooks(kube, access)
   }
 
-  /** Opens one exec stream per fixture pod, side by side. An agent that does not answer makes `unknown`, it does not throw. */
+  /** Opens one stream per fixture, side by side. An agent that does not answer makes `unknown`, it does not throw. */
   static async open(options: SessionOptions): Promise<Session> {
     const session = new Session(options)
-    await session.#agents.connect(fixtureSpecs)
+    const { outside } = options
+    await Promise.all([
+      session.#agents.connect(specsOf(options)),
+      ...(outside === undefined ? [] : [session.#agents.connectOutside(outside)]),
+    ])
     return session
   }
 
@@ -121,15 +136,19 @@ export class Session {
   }
 
   /**
-   * Runs the checks once, no retries: those without steps all at the same time, then those with steps.
+   * Runs the checks once, no retries: those without steps all at the same time, but for heavy ones, which come after
+   * them, then those with steps.
    *
    * @returns one outcome per check, in the order of the checks
    */
   async run(checks: readonly Check[], options: RunOptions = {}): Promise<Outcome[]> {
-    const plain = checks.filter(isPlain)
+    const heavy = checks.filter(isHeavy)
+    const plain = checks.filter((check) => isPlain(check) && !isHeavy(check))
     const stepped = checks.filter((check) => !isPlain(check))
+    const { beforeAsking: _once, ...later } = options
     const outcomes = [
       ...(plain.length > 0 ? await this.#runPlain(plain, options) : []),
+      ...(heavy.length > 0 ? await this.#runPlain(heavy, plain.length > 0 ? later : options) : []),
       ...(stepped.length > 0 ? await this.#runSteps(stepped, options) : []),
     ]
     const byCheck = new Map(outcomes.map((outcome) => [outcome.check, outcome]))
@@ -227,7 +246,7 @@ export class Session {
   }
 
   /**
-   * Runs the checks that have no steps and look at no node until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
+   * Runs the light checks until all are green, or until the red ones have stood still for `trafficSettledMs`. The run that
    * counts comes after it, so a verdict of green rests on two green runs in a row. The cluster is ready when traffic says so; how long that took is a result of its own.
    */
   async converge(checks: readonly Check[], onRound?: (seen: string) => void): Promise<Readiness> {
@@ -236,9 +255,7 @@ export class Session {
     let lastRed = ''
     let changedAt = started
     // What is not ours is asked once: to a database, connections that come and go by the dozen look like an attack.
-    const packets = checks.filter(
-      (check) => isPlain(check) && !isLooking(check) && check.targets === undefined,
-    )
+    const packets = checks.filter((check) => isLight(check) && check.targets === undefined)
     for (;;) {
       rounds += 1
       const red = (await this.run(packets)).filter(

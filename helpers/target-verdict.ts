@@ -36,6 +36,8 @@ export function judgeTarget(
       return { verdict: 'no-such-name', detail: `the name did not resolve${said}` }
     case 'bad-answer':
       return { verdict: 'wrong-answer', detail: `connected, and got no answer in ${target.protocol}${said}` }
+    // No target is asked for a certificate.
+    case 'untrusted':
     case 'sent':
     case 'in-use':
     case 'local-error':

@@ -11,7 +11,11 @@ import { healthyWorld, isAnswered } from './world.testdata.ts'
 
 const world = healthyWorld()
 const checks = catalogue.filter(isAnswered)
-const declares: Declared = { features: [], expect: [], matches: (glob, id) => glob === id }
+const declares: Declared = {
+  features: ['host-network', 'outside'],
+  expect: [],
+  matches: (glob, id) => glob === id,
+}
 
 /** What a healthy agent would say to a wire probe of this plan. */
 function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): WireResult {
@@ -45,6 +49,7 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
     case 'tools-http':
     case 'tools-udp':
     case 'connect':
+    case 'tls':
       return base
     default: {
       const identity: Identity = {
@@ -85,7 +90,14 @@ function outcomesAfter(change: Change, faults: ReadonlyMap<string, string> = new
   )
 }
 
-const networkEnds: readonly WireEnd[] = ['timeout', 'refused', 'unreachable', 'no-such-name', 'bad-answer']
+const networkEnds: readonly WireEnd[] = [
+  'timeout',
+  'refused',
+  'unreachable',
+  'no-such-name',
+  'bad-answer',
+  'untrusted',
+]
 
 describe('verdicts', () => {
   test('a healthy world passes every check', () => {
@@ -170,11 +182,55 @@ describe('verdicts', () => {
     const outcomes = outcomesAfter((_planned, result) =>
       result.identity === undefined
         ? result
-        : { ...result, identity: { ...result.identity, saw: '172.18.0.3' } },
+        : { ...result, identity: { ...result.identity, saw: '172.18.0.30' } },
     )
     expect(outcomes.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check)).toEqual([
       'pod-to-pod/same-node/source-address',
       'pod-to-pod/cross-node/source-address',
+      'node/from-pod/own-node/source-address',
+      'egress/outside/source-address',
+    ])
+  })
+
+  test('on the way out the address of the node is right too, and that of another node is not', () => {
+    const seenAs = (address: (node: string) => string | undefined) =>
+      outcomesAfter((planned, result) =>
+        result.identity === undefined || !('outside' in planned.probe)
+          ? result
+          : { ...result, identity: { ...result.identity, saw: address(planned.from.pinnedTo) ?? '' } },
+      ).flatMap(({ check, outcome }) => (outcome === 'failed' ? [check] : []))
+    const of = (wanted: string) => world.nodes.find(({ name }) => name === wanted)?.address
+    expect(seenAs(of)).toEqual([])
+    expect(seenAs((node) => of(node === 'worker' ? 'worker2' : 'worker'))).toEqual([
+      'egress/outside/source-address',
+    ])
+  })
+
+  test('who has no certificate of the API server is somebody else', () => {
+    const outcomes = outcomesAfter((planned, result) =>
+      'apiServer' in planned.probe ? { ...result, end: 'untrusted', detail: 'EXPIRED' } : result,
+    )
+    const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
+    expect(failed.map(({ check }) => check)).toEqual([
+      'egress/api-server/cluster-ip',
+      'egress/api-server/name',
+    ])
+    expect(failed[1]?.reason).toContain('not kubernetes.default.svc:443, by the certificate (EXPIRED)')
+    expect(
+      failed.flatMap(({ observations }) => observations).every(({ verdict }) => verdict === 'wrong-peer'),
+    ).toBe(true)
+  })
+
+  test('one refused connection of a crowd is seen', () => {
+    const crowd = 'pod-to-pod/cross-node/many-connections'
+    let first = true
+    const outcomes = outcomesAfter((planned, result) => {
+      if (planned.check.id !== crowd || !first) return result
+      first = false
+      return { id: result.id, ms: 1, attempts: 1, end: 'refused' }
+    })
+    expect(outcomes.filter(({ outcome }) => outcome === 'failed')).toMatchObject([
+      { check: crowd, reason: expect.stringContaining('1 of 2000: refused') as string },
     ])
   })
 
@@ -267,12 +323,22 @@ describe('outcomes', () => {
     expect(outcomeOf(check, [], 1, declares).outcome).toBe('not-run')
   })
 
-  test('core checks are never unsupported; extended ones say which feature is missing', () => {
+  test('core checks need no feature; extended ones say which feature is missing', () => {
     const extended = { ...check, level: 'extended' as const, features: ['ipv6' as const] }
     expect(outcomeOf(extended, [], 1, declares)).toMatchObject({
       outcome: 'unsupported',
       reason: 'the cluster does not declare ipv6',
     })
     expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
+  })
+
+  test('what a run itself lacks makes a core check unsupported too', () => {
+    const asking = { ...check, features: ['host-network' as const, 'outside' as const] }
+    const lacking = { ...declares, features: ['outside'] }
+    expect(outcomeOf(asking, [], 1, lacking)).toMatchObject({
+      outcome: 'unsupported',
+      reason: 'it asks from or at nodes, and this run has no pods with the network of their nodes',
+    })
+    expect(outcomeOf(asking, [seen('reached')], 1, declares).outcome).toBe('passed')
   })
 })

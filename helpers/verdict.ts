@@ -1,7 +1,7 @@
 import { median } from 'simple-statistics'
 import type { Facts, Of, WireProbe, WireResult } from './agent/protocol.ts'
 import { backendsProblem } from './backends.ts'
-import type { PathProbe, Verdict } from './check-probes.ts'
+import type { OutsideProbe, PathProbe, Verdict } from './check-probes.ts'
 import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
@@ -54,6 +54,8 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
 /** Which way a probe took, and with what. */
 function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'protocol'> {
   if (target !== undefined) return { via: 'service' in target ? 'fqdn' : 'host', protocol: target.protocol }
+  if ('apiServer' in probe) return { via: probe.apiServer, protocol: 'tls' }
+  if ('outside' in probe) return { via: 'outside', protocol: probe.outside }
   return {
     via: 'via' in probe ? probe.via : 'at' in probe ? probe.at : 'inside',
     protocol: 'protocol' in probe ? probe.protocol : 'none',
@@ -152,6 +154,11 @@ function judgeResult(planned: PlannedProbe, wire: WireProbe, result: WireResult,
       return { verdict: 'no-such-name', detail: `the name did not resolve${said}` }
     case 'bad-answer':
       return { verdict: 'wrong-answer', detail: `an answer that is not the agent's${said}` }
+    case 'untrusted':
+      return {
+        verdict: 'wrong-peer',
+        detail: `answered by somebody who is not ${planned.to.address}, by the certificate${said}`,
+      }
     case 'in-use':
       return wire.kind === 'bind' && 'inspect' in planned.probe && planned.probe.inspect === 'port-in-use'
         ? { verdict: 'reached' }
@@ -166,7 +173,11 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
     case 'tcp':
     case 'udp':
     case 'http':
-      return judgeIdentity(planned, result)
+    case 'bulk':
+      return judgeIdentity(planned, result, around)
+    // The certificate was its proof.
+    case 'tls':
+      return { verdict: 'reached' }
     case 'datagram':
       return { verdict: 'unknown', detail: 'a one-way datagram cannot be answered' }
     // The nonce came back; the tools container has no identity of its own, and loopback leads to no other pod.
@@ -178,7 +189,7 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
         ? { verdict: 'reached' }
         : {
             verdict: 'timed-out',
-            detail: `none of ${wire.nonces.length} datagrams arrived, says the receiver`,
+            detail: `none of ${wire.nonces.length} datagrams${lengthText(planned)} arrived, says the receiver`,
           }
     case 'dns':
       return judgeDns(planned, wire, result)
@@ -195,7 +206,10 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
   }
 }
 
-function judgeIdentity(planned: PlannedProbe, result: WireResult): Judgement {
+const lengthText = ({ probe }: PlannedProbe): string =>
+  'size' in probe && probe.size === 'mtu' ? " as long as the MTU of the sender's interface" : ''
+
+function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Around): Judgement {
   const { identity } = result
   if (identity === undefined) return { verdict: 'wrong-answer', detail: 'the answer names nobody' }
   const wanted = planned.mayAnswer.find((pod) => pod.uid === identity.podUid)
@@ -205,14 +219,16 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult): Judgement {
       detail: `answered by ${identity.pod} on ${identity.node} (uid ${identity.podUid})`,
     }
   }
-  const { source } = planned.probe as Partial<PathProbe>
-  if (source === 'pod-ip' && !planned.from.ips.some((ip) => sameAddress(identity.saw, ip))) {
-    return {
-      verdict: 'wrong-answer',
-      detail: `the server saw ${identity.saw} instead of the client's own ${planned.from.ips.join(' or ')}: its address was translated`,
-    }
+  const { source = 'any' } = planned.probe as Partial<PathProbe | OutsideProbe>
+  const own = planned.from.ips
+  const ofNode = world.nodes.find(({ name }) => name === planned.from.pinnedTo)?.address ?? ''
+  const right = { any: [], 'pod-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
+  if (right.length === 0 || right.some((each) => sameAddress(identity.saw, each)))
+    return { verdict: 'reached' }
+  return {
+    verdict: 'wrong-answer',
+    detail: `the server saw ${identity.saw} instead of the client's own ${right.join(' or ')}: its address was translated`,
   }
-  return { verdict: 'reached' }
 }
 
 function judgeDns({ record }: PlannedProbe, wire: Of<'dns'>, result: WireResult): Judgement {
@@ -250,10 +266,12 @@ function peersOf(answered: readonly WireResult[]): Observation['peers'] {
   return [...peers.values()].toSorted((a, b) => a.pod.localeCompare(b.pod))
 }
 
-function describe({ probe, from, to, record }: PlannedProbe): string {
+function describe(planned: PlannedProbe): string {
+  const { probe, from, to, record } = planned
   if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
   if ('target' in probe) return `${from.name} -> ${to.name}`
   if ('resolve' in probe)
     return `${from.name} asks ${to.name} for ${record?.type} of ${record?.name} over ${probe.protocol}`
-  return `${from.name} -> ${to.name} via ${probe.via} over ${probe.protocol}`
+  const { via, protocol } = wayOf(planned)
+  return `${from.name} -> ${to.name} via ${via} over ${protocol}`
 }

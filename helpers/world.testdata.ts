@@ -1,5 +1,6 @@
 import { isLooking, isPlain, type Check } from './check.ts'
-import { fixtureSpecs, podLabels } from './fixture-objects.ts'
+import { fixtureSpecs, hostSpecs } from './fixture-objects.ts'
+import { podLabels } from './fixture-pods.ts'
 import {
   fixtureService,
   fixtureServiceNames,
@@ -31,7 +32,7 @@ export function healthyWorld(): World {
     { name: 'worker', role: 'worker', address: '172.18.0.3', podCIDR: '10.244.1.0/24', ...software },
     { name: 'worker2', role: 'worker', address: '172.18.0.4', podCIDR: '10.244.2.0/24', ...software },
   ]
-  const namespaces = { main: 'cnic-main', other: 'cnic-other' }
+  const namespaces = { main: 'cnic-main', other: 'cnic-other', host: 'cnic-host' }
   const pods = fixtureSpecs.map((spec, index) => {
     const node = spec.node === 'worker1' ? 'worker' : 'worker2'
     const fullName = `${namespaces[spec.namespace]}/${spec.name}`
@@ -50,8 +51,27 @@ export function healthyWorld(): World {
       ready: true,
     }
   })
+  const hosts = hostSpecs.map((spec) => {
+    const node = spec.node === 'worker1' ? 'worker' : 'worker2'
+    const ip = nodes.find(({ name }) => name === node)?.address ?? ''
+    return {
+      ...spec,
+      labels: podLabels(spec, 'run'),
+      uid: `uid-${spec.name}`,
+      ip,
+      ips: [ip],
+      fullName: `${namespaces.host}/${spec.name}`,
+      pinnedTo: node,
+      runsOn: node,
+      ready: true,
+    }
+  })
+  const outside = { name: 'outside', fullName: 'cnic-outside', uid: 'uid-outside', ip: '172.18.0.9' }
   return {
     pods,
+    hosts,
+    outside: { ...outside, ips: [outside.ip], pinnedTo: 'outside the cluster' },
+    apiServer: { ip: '10.96.0.1', port: 443, ca: 'PEM' },
     nodes,
     services: healthyServices(pods),
     dns: {

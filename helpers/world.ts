@@ -1,20 +1,27 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import { fixtureSpecs, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import { fixtureSpecs, hostSpecs, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import { clusterCa } from './fixtures.ts'
 import type { Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
 
-/** A fixture pod as the API server reports it. */
-export interface WorldPod extends FixtureSpec {
+/** Who runs an agent and can answer. */
+export interface Party {
+  /** Unique among all; what its agent is asked by. */
+  name: string
   uid: string
   /** That of the cluster's first family. */
   ip: string
   /** One of each family of the cluster. */
   ips: readonly string[]
-  /** `namespace/name`. */
+  /** `namespace/name` of a pod. */
   fullName: string
   /** Real name of the node that the pod was pinned to. */
   pinnedTo: string
+}
+
+/** A fixture pod as the API server reports it. */
+export interface WorldPod extends Party, FixtureSpec {
   /** Node that runs it: the node whose address the kubelet reported as hostIP. */
   runsOn: string | undefined
   ready: boolean
@@ -45,11 +52,18 @@ interface DnsServer {
 
 /** What the API says: every answer of an agent is compared with this, never with a constant. */
 export interface World {
+  /** The fixture pods of the pod network. */
   pods: WorldPod[]
+  /** Those with the network of their nodes, under the InternalIPs of these; none where the run has none. */
+  hosts: WorldPod[]
+  /** A server outside the cluster; only where the run has one. */
+  outside?: Party
   nodes: WorldNode[]
   /** The Services of the fixture namespace `main`, by name. */
   services: ReadonlyMap<string, WorldService>
   dns: { serviceIp: string; servers: DnsServer[] }
+  /** The API server as pods reach it: ClusterIP, port, and its authority's certificate (PEM). */
+  apiServer: { ip: string; port: number; ca: string }
   /** Every pod of the cluster with an address of its own (no host-network pods). */
   allPods: { name: string; ip: string }[]
   podSubnet: string
@@ -63,30 +77,57 @@ export interface WorldOptions {
   workers: readonly [string, string]
   /** CIDR that pod addresses must come from. */
   podSubnet: string
+  /** There are fixture pods with the network of their nodes. */
+  hostNetwork: boolean
+  outside?: OutsideServer
 }
+
+/** A server outside the cluster: a container that is no node, on the network of the nodes. */
+export interface OutsideServer {
+  /** Name of the container. */
+  container: string
+  /** As its agent says it. */
+  uid: string
+  ip: string
+}
+
+/** Name of its agent. */
+export const outsideName = 'outside'
 
 /** kubeadm's default; part of every record name that is asked for. */
 const clusterDomain = 'cluster.local'
 
 /**
- * Reads everything that answers are compared with: six requests, whatever the number of checks.
+ * Reads everything that answers are compared with: eight requests, whatever the number of checks.
  *
- * @throws {SetupError} when a fixture Service or the cluster DNS Service does not exist
+ * @throws {SetupError} when a fixture Service, that of the cluster's DNS or that of the API server does not exist
  */
 export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
-  const [nodes, pods, services, dnsService] = await Promise.all([
+  const { main } = options.namespaces
+  const [nodes, pods, services, dnsService, apiService, authority] = await Promise.all([
     readNodes(kube),
     kube.core.listPodForAllNamespaces(),
-    readServices(kube, options.namespaces.main),
+    readServices(kube, main),
     kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' }),
+    kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
+    kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
   return {
     pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, services, options)),
+    hosts: options.hostNetwork
+      ? hostSpecs.map((spec) => atItsNode(worldPod(spec, pods.items, nodes, services, options), nodes))
+      : [],
+    ...(options.outside === undefined ? {} : { outside: outsideParty(options.outside) }),
     nodes,
     services,
     dns: {
       serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
       servers: dnsServers(pods.items),
+    },
+    apiServer: {
+      ip: required(apiService.spec?.clusterIP, 'Service default/kubernetes has no ClusterIP'),
+      port: apiService.spec?.ports?.find(({ name }) => name === 'https')?.port ?? 443,
+      ca: required(authority.data?.['ca.crt'], `ConfigMap ${main}/${clusterCa} has no ca.crt`),
     },
     allPods: livingPods(pods.items),
     podSubnet: options.podSubnet,
@@ -172,6 +213,21 @@ function worldPod(
     ...(serviceIp === undefined ? {} : { serviceIp }),
   }
 }
+
+/** Under the InternalIP of its node, whatever its own status says. */
+function atItsNode(pod: WorldPod, nodes: readonly WorldNode[]): WorldPod {
+  const ip = nodes.find(({ name }) => name === pod.pinnedTo)?.address ?? pod.ip
+  return { ...pod, ip, ips: [ip] }
+}
+
+const outsideParty = ({ container, uid, ip }: OutsideServer): Party => ({
+  name: outsideName,
+  fullName: container,
+  uid,
+  ip,
+  ips: [ip],
+  pinnedTo: 'outside the cluster',
+})
 
 function dnsServers(pods: readonly V1Pod[]): DnsServer[] {
   return pods

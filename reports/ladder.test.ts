@@ -121,6 +121,29 @@ test('addresses translated between pods: no rung is broken, NAT is named', () =>
   })
 })
 
+test('only long packets are lost: no rung is broken, the MTU is named', () => {
+  expect(diagnose([...outcomesOf(), failedAlone('pod-to-pod/cross-node/large-body')])).toMatchObject({
+    rung: 'other-node',
+    text: expect.stringMatching(/small packets pass between pods of different nodes.*MTU/),
+  })
+})
+
+test('another address outside the cluster says nothing about pods', () => {
+  expect(diagnose([...outcomesOf(), failedAlone('egress/outside/source-address')])).toBeUndefined()
+})
+
+/** A check that has no rung. */
+const failedAlone = (check: string): Outcome => ({
+  check,
+  level: 'core',
+  covers: ['E'],
+  requirement: 'It MUST work.',
+  outcome: 'failed',
+  reason: 'timed-out',
+  durationMs: 1,
+  observations: [],
+})
+
 test('a rung that did not run is neither green nor blamed', () => {
   const outcomes = outcomesOf(under('service/cluster-ip')).map((each): Outcome =>
     each.rung === 'other-node' ? { ...each, outcome: 'not-run', reason: 'the stream ended' } : each,

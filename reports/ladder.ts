@@ -48,7 +48,7 @@ export function diagnose(all: readonly Outcome[]): Diagnosis | undefined {
   const outcomes = all.filter(({ own }) => own !== true)
   const ladder = ladderOf(outcomes)
   const broken = ladder.find(({ state }) => state === 'failed')
-  if (broken === undefined) return translatedAddress(outcomes)
+  if (broken === undefined) return longPackets(outcomes) ?? translatedAddress(outcomes)
   const seen = new Seen(outcomes, broken.rung)
   return {
     rung: broken.rung,
@@ -204,10 +204,25 @@ function neighbourRungs(ladder: readonly LadderRung[], broken: LadderRung): stri
   return reasons
 }
 
+/** All rungs hold, and stand on small packets. */
+function longPackets(outcomes: readonly Outcome[]): Diagnosis | undefined {
+  const failed = outcomes.filter(
+    ({ check, outcome }) =>
+      outcome === 'failed' && /^pod-to-pod\/.*\/(large-body|long-datagram)$/.test(check),
+  )
+  if (failed.length === 0) return undefined
+  const sameNode = failed.some(({ check }) => check.includes('/same-node/'))
+  return {
+    rung: sameNode ? 'same-node' : 'other-node',
+    text: `small packets pass between pods ${sameNode ? 'of one node' : 'of different nodes'}, long ones do not: an MTU that is smaller on the way than on the pods' interfaces, and nobody who says so (ICMP "fragmentation needed" is filtered), or offloading that breaks long packets`,
+    because: ['every rung of the ladder holds', `failed: ${listed(failed.map(({ check }) => check))}`],
+  }
+}
+
 /** All rungs hold, but pods are seen under another address: NAT, which breaks no connection. */
 function translatedAddress(outcomes: readonly Outcome[]): Diagnosis | undefined {
   const failed = outcomes.filter(
-    ({ check, outcome }) => outcome === 'failed' && check.endsWith('/source-address'),
+    ({ check, outcome }) => outcome === 'failed' && /^pod-to-pod\/.*\/source-address$/.test(check),
   )
   if (failed.length === 0) return undefined
   const sameNode = failed.some(({ check }) => check.includes('/same-node/'))

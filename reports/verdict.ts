@@ -1,4 +1,5 @@
 import type { Outcome, OutcomeKind } from '../helpers/observation.ts'
+import { isRunNeed } from '../helpers/check-rules.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import type { Leg, RunVerdict } from './model.ts'
 import { count, listed, oneLine } from './text.ts'
@@ -28,7 +29,8 @@ export function countsOf(outcomes: readonly Outcome[]): Record<OutcomeKind, numb
 export function openEndsOf(leg: JudgedLeg): string[] {
   const counts = countsOf(leg.outcomes)
   const unsupportedCore = leg.outcomes.filter(
-    ({ level, outcome }) => level === 'core' && outcome === 'unsupported',
+    ({ level, outcome, features = [] }) =>
+      level === 'core' && outcome === 'unsupported' && !features.some(isRunNeed),
   )
   const ends: string[] = []
   if (leg.setupFailure !== undefined)

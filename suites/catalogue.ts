@@ -1,9 +1,11 @@
 import type { Check } from '../helpers/check.ts'
 import { cniChecks } from './cni.checks.ts'
 import { dnsChecks } from './dns.checks.ts'
+import { egressChecks } from './egress.checks.ts'
 import { lifeCycleChecks } from './life-cycle.checks.ts'
 import { loopbackChecks } from './loopback.checks.ts'
 import { networkPolicyChecks } from './network-policy.checks.ts'
+import { nodeChecks } from './node.checks.ts'
 import { podToPodChecks } from './pod-to-pod.checks.ts'
 import { podChecks } from './pod.checks.ts'
 import { serviceChecks } from './service.checks.ts'
@@ -13,6 +15,8 @@ export const checks: readonly Check[] = [
   ...loopbackChecks,
   ...podChecks,
   ...podToPodChecks,
+  ...nodeChecks,
+  ...egressChecks,
   ...serviceChecks,
   ...dnsChecks,
   ...cniChecks,

@@ -120,10 +120,87 @@ const overIpv6 = transports.flatMap((protocol) => [
   }),
 ])
 
+const wholeText = (where: string): string =>
+  `A pod MUST get 1 MiB to a pod on ${where} and 1 MiB back over one TCP connection, byte by byte what was sent.`
+
+/** What small packets do not show: a path that takes only short ones, and says nothing of those that it drops. */
+const largeBodies: readonly Check[] = [
+  defineCheck({
+    id: 'pod-to-pod/same-node/large-body',
+    level: 'core',
+    covers: ['P2'],
+    requirement: wholeText('the same node'),
+    pods: neighbours,
+    probes: [
+      { from: 'first', to: 'second', via: 'pod-ip', protocol: 'bulk' },
+      { from: 'second', to: 'first', via: 'pod-ip', protocol: 'bulk' },
+      { from: 'third', to: 'fourth', via: 'pod-ip', protocol: 'bulk' },
+      { from: 'fourth', to: 'third', via: 'pod-ip', protocol: 'bulk' },
+    ],
+  }),
+  defineCheck({
+    id: 'pod-to-pod/cross-node/large-body',
+    level: 'core',
+    covers: ['P3'],
+    requirement: wholeText('another node'),
+    pods: strangers,
+    probes: [
+      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'bulk' },
+      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'bulk' },
+    ],
+  }),
+]
+
+/**
+ * The longest packet that a pod sends by itself. Its kernel sets DF on it, so that nobody on the way cuts it into pieces,
+ * unless it has been told of a smaller path: then it cuts, and whether the pieces are put together again is what is seen.
+ */
+const longDatagrams: readonly Check[] = [
+  defineCheck({
+    id: 'pod-to-pod/same-node/long-datagram',
+    level: 'core',
+    covers: ['P2'],
+    requirement:
+      "A datagram as long as the MTU of the sender's interface MUST arrive whole at a pod on the same node.",
+    pods: neighbours,
+    probes: [
+      { from: 'first', to: 'second', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
+      { from: 'fourth', to: 'third', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
+    ],
+  }),
+  defineCheck({
+    id: 'pod-to-pod/cross-node/long-datagram',
+    level: 'core',
+    covers: ['P3'],
+    requirement:
+      "A datagram as long as the MTU of the sender's interface MUST arrive whole at a pod on another node.",
+    pods: strangers,
+    probes: [
+      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
+      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
+    ],
+  }),
+]
+
+/** A plan of an agent opens all of them before it looks at an answer. */
+const crowd = 2_000
+
+const manyConnections = defineCheck({
+  id: 'pod-to-pod/cross-node/many-connections',
+  level: 'extended',
+  covers: ['P3'],
+  requirement: `Of ${crowd.toLocaleString('en')} TCP connections that a pod opens at once to a pod on another node, every one MUST be answered.`,
+  pods: strangers,
+  probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol: 'tcp', connections: crowd }],
+})
+
 export const podToPodChecks: readonly Check[] = [
   ...sameNode,
   ...otherNode,
   ...delivery,
   ...sourceAddress,
   ...overIpv6,
+  ...longDatagrams,
+  ...largeBodies,
+  manyConnections,
 ]

@@ -5,7 +5,8 @@ import { z } from 'zod'
 import { UsageError } from '../../helpers/errors.ts'
 import type { Progress } from '../../helpers/progress.ts'
 import { openCache } from './cache.ts'
-import { deriveNodeImage } from './derive.ts'
+import { imageInDaemon } from './daemon-image.ts'
+import { deriveNodeImage, type ImageFile } from './derive.ts'
 import { imageId } from './docker.ts'
 import { parseLock, readLockText, select } from './lock.ts'
 import type { Lock, Selection } from './lock.ts'
@@ -42,6 +43,8 @@ export interface PreparedImages {
   manifests: Record<string, string>
   /** References for pods. */
   fixtureImages: { node: string; agnhost: string }
+  /** In the Docker daemon: the fixtures' Node.js, for a server outside the cluster. */
+  outsideImage: string
   provenance: Provenance[]
 }
 
@@ -104,7 +107,10 @@ export async function prepareImages(request: ImageRequest, options: PrepareOptio
     const nodeImage = await context.progress.step('put images into the node image', (step) =>
       deriveNodeImage({ ...parts, base: parts.nodeBase, shim: options.shim }, { ...context, step }),
     )
-    const prepared = preparedFrom(parts, selection, nodeImage)
+    const outsideImage = await context.progress.step('load the image of the server outside', () =>
+      imageInDaemon(imageNamed(parts, selection.fixtures.node.upstream), context),
+    )
+    const prepared = preparedFrom(parts, selection, { nodeImage, outsideImage })
     await writePrepared(record, prepared)
     return prepared
   })
@@ -192,13 +198,23 @@ async function provide(
   }
 }
 
-function preparedFrom(parts: Parts, selection: Selection, nodeImage: string): PreparedImages {
+function imageNamed({ images }: Parts, upstream: string): ImageFile {
+  const found = images.find((image) => image.upstream === upstream)
+  if (found === undefined) throw new Error(`the image provider brought no ${upstream}`)
+  return found
+}
+
+function preparedFrom(
+  parts: Parts,
+  selection: Selection,
+  inDaemon: Pick<PreparedImages, 'nodeImage' | 'outsideImage'>,
+): PreparedImages {
   const { provider, kindBinary, manifests, provenance } = parts
   const { node, agnhost } = selection.fixtures
   return {
     provider,
     kindBinary,
-    nodeImage,
+    ...inDaemon,
     manifests,
     fixtureImages: { node: node.upstream, agnhost: agnhost.upstream },
     provenance,
@@ -212,10 +228,11 @@ const recordSchema = z.strictObject({
     nodeImage: z.string(),
     manifests: z.record(z.string(), z.string()),
     fixtureImages: z.strictObject({ node: z.string(), agnhost: z.string() }),
+    outsideImage: z.string(),
     provenance: z.array(provenanceSchema),
   }),
-  /** Of the derived image: a tag can be moved. */
-  imageId: z.string(),
+  /** Of the images in the daemon: a tag can be moved. */
+  imageIds: z.record(z.string(), z.string()),
   /** Path -> sha256 of the files beside the image. */
   files: z.record(z.string(), z.string()),
 })
@@ -229,19 +246,25 @@ async function readPrepared(
   if (text === undefined) return undefined
   const parsed = recordSchema.safeParse(jsonOrUndefined(text))
   if (!parsed.success) return undefined
-  const { prepared, files } = parsed.data
-  const [id, ...same] = await Promise.all([
-    imageId(prepared.nodeImage, signal),
+  const { prepared, files, imageIds } = parsed.data
+  const same = await Promise.all([
+    ...Object.entries(imageIds).map(async ([ref, id]) => (await imageId(ref, signal)) === id),
     ...Object.entries(files).map(async ([file, sum]) => (await sha256File(file).catch(() => '')) === sum),
   ])
-  return id === parsed.data.imageId && same.every(Boolean) ? prepared : undefined
+  return same.every(Boolean) ? prepared : undefined
 }
 
 async function writePrepared(path: string, prepared: PreparedImages): Promise<void> {
   const paths = [prepared.kindBinary, ...Object.values(prepared.manifests)]
   const record: z.infer<typeof recordSchema> = {
     prepared,
-    imageId: (await imageId(prepared.nodeImage)) ?? '',
+    imageIds: Object.fromEntries(
+      await Promise.all(
+        [prepared.nodeImage, prepared.outsideImage].map(
+          async (ref) => [ref, (await imageId(ref)) ?? ''] as const,
+        ),
+      ),
+    ),
     files: Object.fromEntries(
       await Promise.all(paths.map(async (file) => [file, await sha256File(file)] as const)),
     ),

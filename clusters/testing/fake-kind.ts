@@ -6,14 +6,14 @@ import { run } from '../../helpers/exec.ts'
 /** Containers that look like kind's, for tests of deletion that need no Kubernetes. */
 export const sleeperImage = 'cni-conformance/test-sleeper'
 
-/** Builds the image that fake nodes run; without a network, in a second. */
+/** Builds the image that fake nodes run, and in place of Node.js the server outside; without a network, in a second. */
 export async function buildSleeper(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'cnic-sleeper-'))
   const source = join(import.meta.dirname, 'sleeper.go')
   await run(['go', 'build', '-o', join(dir, 'sleeper'), source], { env: { CGO_ENABLED: '0', GOFLAGS: '' } })
   await writeFile(
     join(dir, 'Dockerfile'),
-    'FROM scratch\nCOPY sleeper /sleeper\nVOLUME /var\nENTRYPOINT ["/sleeper"]\n',
+    'FROM scratch\nCOPY sleeper /sleeper\nCOPY sleeper /bin/node\nVOLUME /var\nENTRYPOINT ["/sleeper"]\n',
   )
   await run(['docker', 'build', '-q', '-t', sleeperImage, dir], { env: { DOCKER_BUILDKIT: '0' } })
   await rm(dir, { recursive: true })

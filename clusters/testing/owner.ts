@@ -1,12 +1,13 @@
 /**
- * A run reduced to its lease: opens it, creates a cluster by the kind of the first argument, says so, and waits to be
- * killed. Arguments: kind binary, cluster name, then what to do after the creation: `hold`, `keep`, `delete` or `leave`.
+ * A run reduced to its lease: opens it, creates a cluster by the kind of the first argument and the server outside it,
+ * says so, and waits to be killed. Arguments: kind binary, cluster name, then what to do after the creation: `hold`, `keep`, `delete` or `leave`.
  */
 import { once } from 'node:events'
 import { silentProgress } from '../../helpers/progress.ts'
 import { createCluster, deleteCluster } from '../kind.ts'
 import type { KindSpec } from '../kind-config.ts'
 import { openLease } from '../lease.ts'
+import { startOutside } from '../outside.ts'
 import { sleeperImage } from './fake-kind.ts'
 
 const [kindBinary = '', cluster = '', then = 'hold'] = process.argv.slice(2)
@@ -24,6 +25,7 @@ const spec: KindSpec = {
 const lease = await openLease({ cluster, purpose: 'a test' })
 process.stdout.write('leased\n')
 await createCluster(spec, { lease, kindBinary, image: sleeperImage, progress: silentProgress })
+await startOutside(lease, sleeperImage, new AbortController().signal)
 if (then === 'keep') await lease.keep()
 process.stdout.write('created\n')
 if (then === 'delete') {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 /** What runs in the pod: these modules import one another and Node's own, nothing else. A test holds this. */
 export const programModules = [
+  'bulk',
   'dns-message',
   'facts',
   'first-packets',
@@ -14,6 +15,7 @@ export const programModules = [
   'probe-connect',
   'probe-datagram',
   'probe-stream',
+  'probe-tls',
   'prober',
   'protocol',
   'resolve',

@@ -10,13 +10,9 @@ import type { Facts } from './protocol.ts'
  * @throws when the kernel's view of the network namespace cannot be read
  */
 export function readFacts(self: Self, directory: string | undefined): Facts {
-  const interfaces = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    (list ?? [])
-      .filter((each) => !each.internal && isKept(each.address))
-      .map(({ address }) => ({ name, address })),
-  )
+  const interfaces = ownInterfaces()
   const name = interfaces[0]?.name
-  const mtu = name === undefined ? undefined : readNumber(name, 'mtu')
+  const mtu = interfaceMtu()
   const own = name === undefined ? undefined : readInterface(name)
   const tools = directory === undefined ? undefined : readTools(directory)
   return {
@@ -28,6 +24,20 @@ export function readFacts(self: Self, directory: string | undefined): Facts {
     resolvConf: readFileSync('/etc/resolv.conf', 'utf8'),
     ...(tools === undefined ? {} : { tools }),
   }
+}
+
+function ownInterfaces(): { name: string; address: string }[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    (list ?? [])
+      .filter((each) => !each.internal && isKept(each.address))
+      .map(({ address }) => ({ name, address })),
+  )
+}
+
+/** MTU of the interface that carries the pod's address, in bytes. */
+export function interfaceMtu(): number | undefined {
+  const name = ownInterfaces()[0]?.name
+  return name === undefined ? undefined : readNumber(name, 'mtu')
 }
 
 /** Link-local addresses come and go with duplicate detection, and no pod is reached by one. */

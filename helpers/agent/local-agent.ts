@@ -5,8 +5,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentFiles } from './bundle.ts'
-import { AgentClient, type AgentLimits, type AgentTransport } from './client.ts'
+import { AgentClient, type AgentLimits } from './client.ts'
 import type { PeerProbe } from './probe-stream.ts'
+import { processTransport } from './process-transport.ts'
 import type { WireProbe, WireResult } from './protocol.ts'
 
 /** The agent as it runs in a pod, but as processes of this machine: for tests and the benchmark, without a cluster. */
@@ -137,20 +138,6 @@ export interface LocalClient {
 async function failedStart(server: ChildProcess): Promise<never> {
   const [code] = (await once(server, 'exit')) as [number | null]
   throw new Error(`the local agent ended with exit code ${code} before it served`)
-}
-
-/** Stdin and stdout of a child as the exec stream. */
-export function processTransport(child: ChildProcess): AgentTransport {
-  const { stdin, stdout } = child
-  if (stdin === null || stdout === null) throw new Error('the child has no pipes')
-  stdin.on('error', () => undefined)
-  return {
-    write: (text) => void stdin.write(text),
-    onData: (listener) => void stdout.on('data', listener),
-    onClose: (listener) =>
-      void child.on('close', (code) => listener(`the agent ended with exit code ${code}`)),
-    close: () => void stdin.end(),
-  }
 }
 
 /** A probe that wants its nonce back, with a nonce of its own kind and id. */

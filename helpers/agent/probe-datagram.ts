@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
+import { interfaceMtu } from './facts.ts'
 import { endDns, endWith, excerpt, readIdentity, type PeerProbe } from './probe-stream.ts'
 import type { Of } from './protocol.ts'
 import type { Found, Trial } from './trial.ts'
@@ -94,12 +95,26 @@ export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: T
   })
 }
 
+/** Bytes of the headers of IP and UDP. */
+const headerBytes = { v4: 28, v6: 48 } as const
+
+/**
+ * A nonce, and blanks up to the length of a packet that just fits the interface. The kernel sets DF on it unless it has
+ * been told of a smaller path; then it sends fragments, which the receiver's kernel puts together.
+ */
+function filled(nonce: string, host: string): string | undefined {
+  const mtu = interfaceMtu()
+  return mtu === undefined ? undefined : nonce.padEnd(mtu - headerBytes[host.includes(':') ? 'v6' : 'v4'])
+}
+
 /** One datagram, no answer awaited: the receiver is asked for its receipt. */
 export function probeDatagram(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
   trial.phase = 'connect'
+  const payload = 'fill' in probe ? filled(probe.nonce, host) : probe.nonce
+  if (payload === undefined) return trial.end('local-error', { detail: 'no interface, so no MTU' })
   withSocket(host, trial, (socket) => {
     trial.sent()
-    socket.send(probe.nonce, probe.port, host, (error) => {
+    socket.send(payload, probe.port, host, (error) => {
       if (error === null) trial.end('sent', found)
       else trial.fail(error)
     })

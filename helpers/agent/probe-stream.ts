@@ -2,13 +2,13 @@ import { createServer, connect, type Socket } from 'node:net'
 import { createSocket } from 'node:dgram'
 import { get, type IncomingMessage } from 'node:http'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
-import type { Identity, Of, WireProbe } from './protocol.ts'
+import type { Identity, Of } from './protocol.ts'
 import type { Found, Trial } from './trial.ts'
 
 /** Probes over connections: TCP, HTTP, DNS over TCP; and the bind. */
 
 /** A probe that wants its nonce back from a peer. */
-export type PeerProbe = Extract<WireProbe, { nonce: string }>
+export type PeerProbe = Of<'tcp' | 'udp' | 'http' | 'datagram' | 'tools-http' | 'tools-udp'>
 
 /** Longest answer in bytes; an identity has about 250. */
 const maxAnswerBytes = 4_096
@@ -36,7 +36,7 @@ export function endWith(trial: Trial, answer: Identity | string, found: Found): 
   else trial.end('answered', { ...found, identity: answer })
 }
 
-/** Calls `onConnect` when the handshake is done. */
+/** Calls `onConnect` with a connection from a source port of ours, when the handshake is done. */
 export function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): void {
   trial.phase = 'connect'
   trial.sent()

@@ -2,11 +2,13 @@ import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { probeBulk } from './bulk.ts'
 import { readFacts } from './facts.ts'
 import type { Self } from './identity.ts'
 import { probeConnect } from './probe-connect.ts'
 import { probeDatagram, probeDnsUdp, probeToolsUdp, probeUdp } from './probe-datagram.ts'
 import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './probe-stream.ts'
+import { probeTls } from './probe-tls.ts'
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { resolve } from './resolve.ts'
 import { Slots } from './slots.ts'
@@ -121,13 +123,20 @@ export class Prober {
       case 'datagram':
       case 'tools-http':
       case 'tools-udp':
-        return resolve(probe.host, trial, (address) => {
-          const found: Found = address === probe.host ? {} : { address }
-          peerProbes[probe.kind](probe, address, found, trial)
-        })
+        return resolve(probe.host, trial, (address) =>
+          peerProbes[probe.kind](probe, address, foundAs(address, probe), trial),
+        )
       case 'connect':
         return resolve(probe.host, trial, (address) =>
-          probeConnect(probe, address, address === probe.host ? {} : { address }, trial),
+          probeConnect(probe, address, foundAs(address, probe), trial),
+        )
+      case 'bulk':
+        return resolve(probe.host, trial, (address) =>
+          probeBulk(probe, address, foundAs(address, probe), trial),
+        )
+      case 'tls':
+        return resolve(probe.host, trial, (address) =>
+          probeTls(probe, address, foundAs(address, probe), trial),
         )
       case 'dns':
         return (probe.transport === 'tcp' ? probeDnsTcp : probeDnsUdp)(
@@ -147,6 +156,9 @@ export class Prober {
     }
   }
 }
+
+/** The address is told where it is not what was asked for. */
+const foundAs = (address: string, { host }: { host: string }): Found => (address === host ? {} : { address })
 
 function transportOf(probe: WireProbe): 'tcp' | 'udp' {
   if ('transport' in probe) return probe.transport

@@ -5,6 +5,11 @@
 
 /** Ports of the agent's server, the same in every fixture pod. All above 1024: the pods run under PSA restricted. */
 export const agentPorts = { http: 8080, tcp: 8081, udp: 8081 } as const
+/**
+ * The same server in a pod that has its node's network. Nobody else of the node may be there: above the ports that the
+ * kernel gives out (to 60999) and that NodePorts have (30000 to 32767), and no default of a CNI or of Kubernetes.
+ */
+export const hostPorts = { http: 61_080, tcp: 61_081, udp: 61_081 } as const
 /** Ports of `agnhost netexec` in the tools container of the same pod. */
 export const toolsPorts = { http: 8090, udp: 8091 } as const
 
@@ -36,6 +41,30 @@ export type WireProbe =
       host: string
       port: number
       nonce: string
+      timeoutMs: number
+      toService?: ToService
+      /** A datagram is made as long as the MTU of the pod's interface. */
+      fill?: 'mtu'
+    }
+  | {
+      id: number
+      /** As many bytes to the server and back, over one connection: each end knows what must come, from the nonce. */
+      kind: 'bulk'
+      host: string
+      port: number
+      nonce: string
+      bytes: number
+      timeoutMs: number
+    }
+  | {
+      id: number
+      /** `GET <path>` over TLS: any HTTP status is an answer, from whoever has a certificate of `ca` for `host`. */
+      kind: 'tls'
+      host: string
+      port: number
+      /** PEM; nothing else is trusted. */
+      ca: string
+      path: string
       timeoutMs: number
       toService?: ToService
     }
@@ -97,6 +126,8 @@ export const wireEnds = [
   'no-such-name',
   /** The answer could not be understood, has another nonce, or the connection was reset or closed before it. */
   'bad-answer',
+  /** TLS: who answered could not prove to be whom was asked for. */
+  'untrusted',
   /** EADDRINUSE of a bind. */
   'in-use',
   /** EMFILE, EADDRNOTAVAIL, EACCES, a starved process and the like: says nothing about the network. */

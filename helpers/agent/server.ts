@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type ListenOptions, type Server, type Socket as Connection } from 'node:net'
+import { receiveBulk } from './bulk.ts'
 import { isNonce, plainAddress, type Self, type ServerOptions } from './identity.ts'
 import type { Identity } from './protocol.ts'
 
@@ -63,11 +64,18 @@ async function listen(server: Server, options: ListenOptions): Promise<void> {
   server.on('error', (error) => console.error('server:', error.message))
 }
 
-/** Calls `answer` with the first line of a connection; what is no line of ours is dropped. */
-function onQuestion(connection: Connection, maxBytes: number, answer: (line: string) => void): void {
+/**
+ * Calls `answer` with the first line of a connection and what came after it; what is no line of ours is dropped. Of latin1
+ * each character is one byte.
+ */
+function onQuestion(
+  connection: Connection,
+  maxBytes: number,
+  answer: (line: string, rest: string) => void,
+): void {
   let text = ''
   let answered = false
-  connection.setEncoding('utf8')
+  connection.setEncoding('latin1')
   connection.setTimeout(idleMs, () => connection.destroy())
   connection.on('error', () => connection.destroy())
   connection.on('data', (chunk: string) => {
@@ -77,15 +85,17 @@ function onQuestion(connection: Connection, maxBytes: number, answer: (line: str
     if (end === -1 && text.length <= maxBytes) return
     answered = true
     if (end === -1) connection.destroy()
-    else answer(text.slice(0, end).trim())
+    else answer(text.slice(0, end).trim(), text.slice(end + 1))
   })
 }
 
 function tcpServer(identify: Identify): Server {
   return createServer((connection) => {
-    onQuestion(connection, maxQuestionBytes, (nonce) => {
-      if (isNonce(nonce)) connection.end(`${identify(nonce, connection.remoteAddress)}\n`)
-      else connection.destroy()
+    onQuestion(connection, maxQuestionBytes, (line, rest) => {
+      const [nonce = '', bytes] = line.split(' ')
+      if (!isNonce(nonce)) connection.destroy()
+      else if (bytes === undefined) connection.end(`${identify(nonce, connection.remoteAddress)}\n`)
+      else receiveBulk(connection, { nonce, bytes, rest }, () => identify(nonce, connection.remoteAddress))
     })
   })
 }
@@ -152,7 +162,6 @@ async function bindUdp(
 
 function answerDatagrams(socket: Socket, receipts: Receipts, identify: Identify): void {
   socket.on('message', (message, peer) => {
-    if (message.length > maxQuestionBytes) return
     const nonce = message.toString('utf8').trim()
     if (!isNonce(nonce)) return
     if (nonce.startsWith('oneway-')) receipts.add(nonce)

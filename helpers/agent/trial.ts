@@ -17,8 +17,8 @@ export type Found = Partial<Omit<Ending, 'end' | 'attempts' | 'ms' | 'phase'>>
 const unreachableCodes = new Set(
   'ENETUNREACH EHOSTUNREACH ENETDOWN EHOSTDOWN ENONET ENOPROTOOPT EPERM EINVAL'.split(' '),
 )
-/** After the handshake: somebody was there, and gave no answer. A RST to the SYN itself is ECONNREFUSED. */
-const brokenOffCodes = new Set('ECONNRESET EPIPE ECONNABORTED'.split(' '))
+/** After the handshake: somebody was there, and gave no answer (EPROTO: none in TLS). A RST to the SYN itself is ECONNREFUSED. */
+const brokenOffCodes = new Set('ECONNRESET EPIPE ECONNABORTED EPROTO'.split(' '))
 
 /** The ending that an error code stands for; whatever is not known for sure is a local error. */
 function endOfCode(code: string | undefined): WireEnd {
@@ -27,7 +27,7 @@ function endOfCode(code: string | undefined): WireEnd {
   if (code === 'ETIMEDOUT') return 'timeout'
   if (code === 'ENOTFOUND') return 'no-such-name'
   if (unreachableCodes.has(code)) return 'unreachable'
-  if (brokenOffCodes.has(code) || code.startsWith('HPE_')) return 'bad-answer'
+  if (brokenOffCodes.has(code) || /^(HPE|ERR_SSL)_/.test(code)) return 'bad-answer'
   return 'local-error'
 }
 

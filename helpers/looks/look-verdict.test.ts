@@ -8,7 +8,7 @@ import { observeLooks } from './look-verdict.ts'
 import type { Link } from './node-facts.ts'
 import { fromItsNode } from './node-inspect.ts'
 import { gapsIn, type Look, type Looks } from './node-looks.ts'
-import { missingFeatures, outcomeOf, withAccess } from '../outcome.ts'
+import { missingFeatures, outcomeOf, withNeeds } from '../outcome.ts'
 import { makePlan } from '../plan/plan.ts'
 import { healthyWorld } from '../world.testdata.ts'
 
@@ -190,7 +190,7 @@ describe('checks that look', () => {
         outcome: 'unsupported',
         reason: "it looks at the network from the cluster's nodes, to which this run has no access",
       })
-      expect(missingFeatures(check, withAccess(declares, true))).toEqual([])
+      expect(missingFeatures(check, withNeeds(declares, ['node-access']))).toEqual([])
       const inPods = makePlan([check], world).probes.length
       const onNodes = check.probes.flatMap((probe) =>
         'look' in probe ? observeLooks(probe, healthyLooks(), world) : [],

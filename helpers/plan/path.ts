@@ -1,9 +1,12 @@
-import { agentPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
+import { agentPorts, hostPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
-import type { PathProbe } from '../check-probes.ts'
+import { isHeavyProbe, type PathProbe } from '../check-probes.ts'
 import { addressIn, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
 import type { WorldPod } from '../world.ts'
+
+/** Long enough that a sender fills the windows of TCP several times, with packets as long as the path takes them. */
+const bulkBytes = 1024 * 1024
 
 /** Plans a probe from one pod to another, or to the other container of its own pod. */
 export function planPath(
@@ -13,11 +16,17 @@ export function planPath(
   to: WorldPod,
   ids: Ids,
 ): PlannedProbe {
-  const timeoutMs = budgets.probeMs.ms
   if (probe.via === 'loopback') {
     const kind = probe.protocol === 'udp' ? 'tools-udp' : 'tools-http'
     const port = kind === 'tools-udp' ? toolsPorts.udp : toolsPorts.http
-    const wire: WireProbe = { id: ids.next++, kind, host: '127.0.0.1', port, nonce: nonce(), timeoutMs }
+    const wire: WireProbe = {
+      id: ids.next++,
+      kind,
+      host: '127.0.0.1',
+      port,
+      nonce: nonce(),
+      timeoutMs: budgets.probeMs.ms,
+    }
     const end = { ...podEnd(to, port), address: `127.0.0.1:${port}` }
     return {
       check,
@@ -29,20 +38,20 @@ export function planPath(
       questions: [{ agent: from.name, wire }],
     }
   }
-  const { protocol } = probe
-  const port = protocol === 'datagram' ? agentPorts.udp : agentPorts[protocol]
+  const { protocol, connections, size } = probe
+  const ports = to.namespace === 'host' ? hostPorts : agentPorts
+  const port = ports[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
+  const timeoutMs = (isHeavyProbe(probe) ? budgets.heavyProbeMs : budgets.probeMs).ms
   const host = probe.family === undefined ? to.ip : addressIn(probe.family, to.ips)
   if (host === undefined) return nobodyAt(check, probe, from, to)
-  const ask = (): WireProbe => ({
-    id: ids.next++,
-    kind: protocol,
-    host,
-    port,
-    nonce: nonce(protocol === 'datagram' ? 'oneway-' : ''),
-    timeoutMs,
-  })
+  const ask = (): WireProbe => {
+    const peer = { id: ids.next++, host, port, timeoutMs }
+    if (protocol === 'bulk') return { ...peer, kind: 'bulk', nonce: nonce(), bytes: bulkBytes }
+    const fill = size === 'mtu' ? { fill: size } : {}
+    return { ...peer, ...fill, kind: protocol, nonce: nonce(protocol === 'datagram' ? 'oneway-' : '') }
+  }
   // One datagram may be lost without anyone at fault; three in a row on an idle wire may not.
-  const wires = protocol === 'datagram' ? [ask(), ask(), ask()] : [ask()]
+  const wires = Array.from({ length: protocol === 'datagram' ? 3 : connections }, ask)
   const planned: PlannedProbe = {
     check,
     probe,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { checks as catalogue } from '../../suites/catalogue.ts'
+import { hostPorts } from '../agent/protocol.ts'
 import { defineCheck } from '../check.ts'
 import { bindPods, makePlan } from './plan.ts'
 import { connectionsPerService } from './service.ts'
@@ -35,6 +36,46 @@ test('two roles on one node are two pods, never the same one', () => {
   })
   const bound = bindPods(check, world)
   expect([...bound.values()].map(({ name }) => name)).toEqual(['worker1-a', 'worker1-b'])
+})
+
+test('a pod with the network of its node is asked at ports of its own, and no other stands for it', () => {
+  const toNodes = makePlan(
+    checks.filter(({ id }) => id.startsWith('node/from-pod/')),
+    world,
+  )
+  const ports = toNodes.probes.flatMap(({ questions }) =>
+    questions.flatMap(({ wire }) => ('port' in wire ? wire.port : [])),
+  )
+  expect(new Set(ports)).toEqual(new Set(Object.values(hostPorts)))
+  const asked = toNodes.probes.flatMap(({ mayAnswer }) => mayAnswer.map(({ name }) => name))
+  expect(new Set(asked)).toEqual(new Set(['worker1-host', 'worker2-host']))
+})
+
+test('a check that says how many connections asks as many', () => {
+  const { probes } = makePlan(
+    checks.filter(({ id }) => id === 'pod-to-pod/cross-node/many-connections'),
+    world,
+  )
+  expect(probes.map(({ questions }) => questions.length)).toEqual([2_000])
+})
+
+test.each([
+  ['a node asked at a pod IP', { from: 'pod', to: 'host', via: 'pod-ip', protocol: 'tcp' }],
+  ['a pod asked at a node IP', { from: 'host', to: 'pod', via: 'node-ip', protocol: 'tcp' }],
+  ['loopback of a node', { from: 'host', to: 'host', via: 'loopback', protocol: 'http' }],
+  ['a crowd of datagrams', { from: 'pod', to: 'pod', via: 'pod-ip', protocol: 'udp', connections: 9 }],
+] as const)('%s does not get through', (_what, probe) => {
+  const define = () =>
+    defineCheck({
+      id: 'test/way',
+      level: 'extended',
+      features: ['host-network'],
+      covers: ['K3'],
+      requirement: 'It MUST work.',
+      pods: { pod: { node: 'worker1' }, host: { node: 'worker1', network: 'host' } },
+      probes: [probe],
+    })
+  expect(define).toThrow(/reached via node-ip|via node-ip only|loopback leads to|only with tcp/)
 })
 
 test('a Service check sends as many connections as its bound says', () => {
@@ -75,7 +116,7 @@ test('a name in probes that no pod has does not get through', () => {
 
 test('exactly the probes to a Service are marked as such: their source ports must not meet those of direct ones', () => {
   const toService = makePlan(checks, world).probes.map(({ probe, questions }) => ({
-    declared: 'service' in probe || ('at' in probe && probe.at === 'service-ip'),
+    declared: 'service' in probe || 'apiServer' in probe || ('at' in probe && probe.at === 'service-ip'),
     marked: new Set(questions.map(({ wire }) => 'toService' in wire)),
   }))
   for (const { declared, marked } of toService) expect([...marked]).toEqual([declared])

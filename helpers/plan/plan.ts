@@ -4,6 +4,7 @@ import { linkControls, planTarget } from './target.ts'
 import { assignPods } from '../fixture-objects.ts'
 import type { World, WorldPod } from '../world.ts'
 import { planDns } from './dns.ts'
+import { planApiServer, planOutside } from './egress.ts'
 import { planInspect } from './inspect.ts'
 import { planPath } from './path.ts'
 import type { AgentProbe, Ids, Planned, PlannedProbe } from './planned.ts'
@@ -49,7 +50,7 @@ export function planOf(probes: PlannedProbe[]): Plan {
 /** Which fixture pod stands for each pod of a check that is not its own. */
 export function bindPods(check: Check, world: World): Map<string, WorldPod> {
   const bound = new Map<string, WorldPod>()
-  for (const [role, pod] of assignPods(check.pods, world.pods)) {
+  for (const [role, pod] of assignPods(check.pods, [...world.pods, ...world.hosts])) {
     if (pod === undefined) throw new Error(`${check.id}: no fixture pod is left for "${role}"`)
     bound.set(role, pod)
   }
@@ -67,6 +68,8 @@ function pod(bound: Bound, role: string): WorldPod {
 function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
   if ('inspect' in probe) return [planInspect(check, probe, pod(bound, probe.in), ids)]
   const from = pod(bound, probe.from)
+  if ('apiServer' in probe) return [planApiServer(check, probe, from, world, ids)]
+  if ('outside' in probe) return [planOutside(check, probe, from, world, ids)]
   if ('service' in probe) return planService(check, probe, from, world, ids)
   if ('resolve' in probe) {
     return planDns(check, probe, from, probe.of === undefined ? undefined : pod(bound, probe.of), world, ids)

@@ -5,7 +5,7 @@ import type { Check } from '../check.ts'
 import type { ApiProbe, LookProbe, Probe, Verdict } from '../check-probes.ts'
 import type { Target } from '../check-targets.ts'
 import type { End } from '../observation.ts'
-import type { World, WorldPod } from '../world.ts'
+import type { Party, World, WorldPod } from '../world.ts'
 
 /** What a declared probe becomes, and what every kind of probe is planned with. */
 
@@ -45,10 +45,10 @@ export interface PlannedProbe {
   probe: AgentProbe | FlowProbe
   from: WorldPod
   to: End
-  /** Fixture pods that must be alive before silence counts as evidence. */
-  rests: WorldPod[]
-  /** Fixture pods that may answer. */
-  mayAnswer: WorldPod[]
+  /** Who must be alive before silence counts as evidence. */
+  rests: Party[]
+  /** Who may answer. */
+  mayAnswer: Party[]
   /** What a DNS server is asked for, and what it must say. */
   record?: DnsRecord
   /** The Service or host of the user's that is asked; it has no agent, so nobody can say who answered. */

@@ -1,7 +1,7 @@
 import type { V1Service } from '@kubernetes/client-node'
 import type { WireEnd } from '../agent/protocol.ts'
 import { sleep } from '../await.ts'
-import { podLabel } from '../fixture-objects.ts'
+import { podLabel } from '../fixture-pods.ts'
 import type { Trace } from '../looks/network-look.ts'
 import type { PodStart } from './own-pods.ts'
 import type { Tracer } from './step-traces.ts'

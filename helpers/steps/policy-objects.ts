@@ -3,7 +3,7 @@ import type { V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPort } from '
 import { agentPorts } from '../agent/protocol.ts'
 import type { Policy, PolicyPeer } from '../check-steps.ts'
 import type { Check } from '../check.ts'
-import { podLabel, podPorts } from '../fixture-objects.ts'
+import { podLabel, podPorts } from '../fixture-pods.ts'
 import { inSubnet } from '../inspect.ts'
 import type { PolicyPod } from './policy-engine.ts'
 import type { World, WorldPod } from '../world.ts'
@@ -81,7 +81,7 @@ function podOf(bound: Bound, role: string): WorldPod {
 }
 
 function peerObjects(peer: PolicyPeer, policy: Policy, bound: Bound, world: World): V1NetworkPolicyPeer[] {
-  const inNamespace = (namespace: 'main' | 'other') => ({
+  const inNamespace = (namespace: WorldPod['namespace']) => ({
     namespaceSelector: { matchLabels: { [namespaceLabel]: world.namespaces[namespace] } },
   })
   if ('namespace' in peer) return [inNamespace(peer.namespace)]

@@ -24,9 +24,9 @@ const nothing = markup`<span class="dim">not measured</span>`
 
 function clusterTable({ legs }: View): Markup {
   const table = markup`<table class="plain split"><caption>Each leg: its definition, and the cluster that was made from it</caption>
-<colgroup></colgroup><colgroup class="declared" span="6"></colgroup><colgroup class="measured" span="8"></colgroup>
-<thead><tr><th rowspan="2" scope="col">Leg</th><th colspan="6" scope="colgroup">Declared in the cluster’s file</th><th colspan="8" scope="colgroup">Measured</th></tr>
-<tr>${['Kubernetes', 'CNI', 'Encapsulation', 'kube-proxy', 'Addresses', 'Features', 'Kubernetes', 'CNI', 'Encapsulation', 'Data plane', 'kube-proxy', 'MTU', 'Kernel', 'Checks of features'].map((title) => markup`<th scope="col">${title}</th>`)}</tr></thead>
+<colgroup></colgroup><colgroup class="declared" span="6"></colgroup><colgroup class="measured" span="9"></colgroup>
+<thead><tr><th rowspan="2" scope="col">Leg</th><th colspan="6" scope="colgroup">Declared in the cluster’s file</th><th colspan="9" scope="colgroup">Measured</th></tr>
+<tr>${['Kubernetes', 'CNI', 'Encapsulation', 'kube-proxy', 'Addresses', 'Features', 'Kubernetes', 'CNI', 'Encapsulation', 'Data plane', 'kube-proxy', 'MTU', 'Pods seen outside as', 'Kernel', 'Checks of features'].map((title) => markup`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${legs.map(clusterRow)}</tbody></table>`
   return scrolling('Declared and measured, for each leg', table)
 }
@@ -53,9 +53,27 @@ function clusterRow({ leg, name }: LegView): Markup {
     seen.cni?.dataPlane,
     seen.kubeProxy,
     seen.mtu?.toString(),
+    sourceOutside(leg),
     seen.kernel,
   ].map((value) => (value === undefined ? nothing : typeof value === 'string' ? oneLine(value, 80) : value))
   return markup`<tr><th scope="row">${name}</th>${declared.map((value) => markup`<td>${oneLine(value, 80)}</td>`)}${measured.map((value) => markup`<td>${value}</td>`)}<td>${featureResults(leg)}</td></tr>\n`
+}
+
+/** Under which address a server outside the cluster saw pods; undefined where nobody was asked or answered. */
+function sourceOutside({ outcomes, identity }: Leg): string | undefined {
+  const addresses = new Map(identity.nodes?.map(({ name, address }) => [name, address]))
+  const kinds = outcomes
+    .filter(({ check }) => check.startsWith('egress/outside/'))
+    .flatMap(({ observations }) => observations)
+    .flatMap(({ from, peers }) =>
+      peers.flatMap(({ saw }) =>
+        saw.map((address) => {
+          if (address === from.address) return 'themselves'
+          return address === addresses.get(from.node ?? '') ? 'their node' : `somebody else (${address})`
+        }),
+      ),
+    )
+  return kinds.length === 0 ? undefined : listed([...new Set(kinds)])
 }
 
 /** The measured value; marked where the cluster turned out other than declared. */

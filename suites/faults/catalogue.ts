@@ -1,7 +1,10 @@
 import { dnsFaults } from './dns-faults.ts'
+import { egressFaults } from './egress-faults.ts'
 import type { Fault } from './fault.ts'
 import { lifeFaults } from './life-faults.ts'
+import { loadFaults } from './load-faults.ts'
 import { lookFaults } from './look-faults.ts'
+import { nodeFaults } from './node-faults.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
 import { policyFaults } from './policy-faults.ts'
@@ -13,6 +16,9 @@ import { workloadFaults } from './workload-faults.ts'
 /** Every fault that the suite can make, with the checks that it must turn red. */
 export const faults: readonly Fault[] = [
   ...pathFaults,
+  ...nodeFaults,
+  ...egressFaults,
+  ...loadFaults,
   ...dnsFaults,
   ...serviceFaults,
   ...podFaults,

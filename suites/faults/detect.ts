@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { budgets } from '../../helpers/budgets.ts'
-import { isLooking, isPlain, type Check } from '../../helpers/check.ts'
+import { isLight, isPlain, type Check } from '../../helpers/check.ts'
 import type { Outcome } from '../../helpers/observation.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
@@ -55,10 +55,10 @@ export async function detect(
   } finally {
     await fault.heal(context)
   }
-  const plain = checks.filter(isPlain)
-  const { converged, ms } = await context.session.converge(plain)
-  const rest = asked.filter((check) => !isPlain(check) || isLooking(check))
-  const unhealed = await stillRed(converged ? rest : [...plain, ...rest], context)
+  const light = checks.filter(isLight)
+  const { converged, ms } = await context.session.converge(light)
+  const rest = asked.filter((check) => !isLight(check))
+  const unhealed = await stillRed(converged ? rest : [...light, ...rest], context)
   const wanted = wantedOf(fault, asked, context)
   return {
     fault: fault.id,

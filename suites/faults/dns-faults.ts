@@ -9,7 +9,7 @@ export const dnsAnswers: readonly string[] = ['dns/service-ip/*', 'dns/each-serv
 const coreDnsAtZero: Fault = {
   id: 'coredns-at-zero',
   breaks: 'CoreDNS is scaled to 0.',
-  red: () => [...dnsAnswers, 'service/name/*', 'service/{headless,external-name}'],
+  red: () => [...dnsAnswers, 'service/name/*', 'service/{headless,external-name}', 'egress/api-server/name'],
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => scaleCoreDns(context, 0),
@@ -48,7 +48,12 @@ async function resolvConfOf(context: FaultContext): Promise<string> {
 const resolvConfReplaced: Fault = {
   id: 'resolv-conf-replaced',
   breaks: "One pod has its node's resolv.conf instead of the cluster's.",
-  red: () => ['dns/resolv-conf', 'service/name/{short,namespaced,fqdn}', 'service/{headless,external-name}'],
+  red: () => [
+    'dns/resolv-conf',
+    'service/name/{short,namespaced,fqdn}',
+    'service/{headless,external-name}',
+    'egress/api-server/name',
+  ],
   outcome: 'failed',
   when: 'before-run',
   // cp writes into the same inode, which the mount holds on to.

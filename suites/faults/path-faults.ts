@@ -16,38 +16,50 @@ const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 /** Services whose endpoints are on both workers, or on one of them while both ask. */
 const crossingServices: readonly string[] = [
   'service/{cluster-ip,name,node-port}/*',
-  'service/{headless,named-target-ports,same-port,without-selector,external-name,spread}',
+  'service/{named-target-ports,same-port,without-selector,external-name,spread}',
 ]
 
-/** Checks that need packets of pods to cross from one worker to the other and back. */
+/** Checks that need packets to pods to cross from one worker to the other and back. */
 export const acrossWorkers: readonly string[] = [
   'pod-to-pod/cross-node/{tcp,udp,http}{,-ipv6}',
-  'pod-to-pod/cross-node/source-address',
+  'pod-to-pod/cross-node/{source-address,large-body,long-datagram,many-connections}',
+  // A node reaches a pod of another as a pod does. The answers to pods that ask a node go to the node's address.
+  'node/to-pod/other-node/*',
   ...crossingServices,
 ]
 
-/** Chance decides whether a client that stays with one endpoint has one on its own node. */
-export const byChanceAcross: readonly string[] = ['service/session-affinity']
+/** Chance decides whether a client that has one endpoint, or asks one DNS server, has it on its own node. */
+export const byChanceAcross: readonly string[] = [
+  'service/{session-affinity,headless}',
+  'egress/api-server/name',
+]
 
-/** DNS crosses between the workers only where a CoreDNS pod runs on one of them. */
-export const dnsAcrossWorkers = (world: Placement): readonly string[] =>
+/** Checks of what DNS servers answer; DNS crosses between the workers only where a CoreDNS pod runs on one of them. */
+export const dnsAcrossWorkers = (
+  world: Placement,
+  answers: readonly string[] = dnsAnswers,
+): readonly string[] =>
   world.dns.servers.some(({ node }) =>
     world.nodes.some((each) => each.name === node && each.role === 'worker'),
   )
-    ? dnsAnswers
+    ? answers
     : []
 
-function addressOf(world: Placement, name: string): string {
+export function addressOf(world: Placement, name: string): string {
   const node = world.nodes.find((each) => each.name === name)
   if (node === undefined) throw new Error(`no node ${name}`)
   return node.address
 }
 
 /** Drops the overlay's packets from one worker to the other, where they arrive. */
-function dropVxlan({ world, cni }: FaultContext, from: string, to: string): Rule {
+export function dropVxlan(
+  { world, cni }: FaultContext,
+  [from, to]: readonly [string, string],
+  which: readonly string[] = [],
+): Rule {
   const port = vxlanPorts[cni.name]
   if (port === undefined) throw new Error(`the VXLAN port of ${cni.name} is not known`)
-  const match = ['-s', addressOf(world, from), '-p', 'udp', '--dport', port, '-j', 'DROP']
+  const match = ['-s', addressOf(world, from), '-p', 'udp', '--dport', port, ...which, '-j', 'DROP']
   return { node: to, table: 'raw', chain: 'PREROUTING', match }
 }
 
@@ -63,7 +75,7 @@ const vxlanDropped: Fault = {
   either: byChanceAcross,
   ...packetFilterFault((context) => {
     const [first, second] = context.workers
-    return [dropVxlan(context, first, second), dropVxlan(context, second, first)]
+    return [dropVxlan(context, [first, second]), dropVxlan(context, [second, first])]
   }),
 }
 
@@ -73,7 +85,7 @@ const vxlanDroppedOneWay: Fault = {
   breaks: 'The overlay port is dropped from the first worker to the second; the other direction is whole.',
   red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
   either: byChanceAcross,
-  ...packetFilterFault((context) => [dropVxlan(context, ...context.workers)]),
+  ...packetFilterFault((context) => [dropVxlan(context, context.workers)]),
 }
 
 const clusterIpDropped: Fault = {
@@ -93,15 +105,17 @@ const clusterIpDropped: Fault = {
 }
 
 /** Addresses of the fixture pods of one node. */
-const podsOn = ({ world }: FaultContext, node: string): string[] =>
+export const podsOn = ({ world }: FaultContext, node: string): string[] =>
   world.pods.filter(({ pinnedTo }) => pinnedTo === node).map(({ ip }) => ip)
 
 const podInterfaceOf = ({ cni }: FaultContext): string => podInterfaces[cni.name] ?? ''
 
+type OnANode = Pick<Rule, 'table' | 'chain' | 'match'>
+
 /** A rule for each pod of each worker, which holds for what the pod sends. */
 const forEachPod = (
   context: FaultContext,
-  rule: (ip: string, neighbours: readonly string[]) => Omit<Rule, 'node'>[],
+  rule: (ip: string, neighbours: readonly string[]) => OnANode[],
 ): Rule[] =>
   context.workers.flatMap((node) => {
     const ips = podsOn(context, node)
@@ -113,7 +127,7 @@ const forEachPod = (
     )
   })
 
-const masquerade = (match: readonly string[]): Omit<Rule, 'node'> => ({
+const masquerade = (match: readonly string[]): OnANode => ({
   table: 'nat',
   chain: 'POSTROUTING',
   match: [...match, '-j', 'MASQUERADE'],

@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
-import { containers, writeToolsView } from '../../helpers/fixture-objects.ts'
+import { containers, writeToolsView } from '../../helpers/fixture-pods.ts'
 import { awaitFixtures } from '../../helpers/fixtures.ts'
 import { apiMessage } from '../../helpers/kube.ts'
 import type { Fault, FaultContext } from './fault.ts'
@@ -28,7 +28,7 @@ const loopbackDown: Fault = {
 }
 
 async function fixturesBack({ kube, world, session }: FaultContext): Promise<void> {
-  await awaitFixtures(kube, world.namespaces)
+  await awaitFixtures(kube, { namespaces: world.namespaces, hostNetwork: world.hosts.length > 0 })
   await session.reconnect()
 }
 
@@ -40,17 +40,18 @@ const podKilled: Fault = {
     'pod/{placement,address/own,address/in-range,address/unique,ports/independent}',
     'pod/{interface/host-end,namespace/own}',
     'cni/{endpoints/listed,address-range/of-node}',
-    'pod-to-pod/same-node/{tcp,http,source-address}',
+    'pod-to-pod/same-node/{tcp,http,source-address,long-datagram}',
     'service/cluster-ip/{tcp,http}',
     'service/{without-selector,internal-traffic-policy,spread}',
   ],
   // The pod leaves its Services when its kubelet notices, which is before or after the question. A datagram is sent
-  // again until the end of its time, and by then the kubelet may have started the container anew.
+  // again until the end of its time, and by then the kubelet may have started the container anew; so it may have when
+  // the long bodies come, after all others.
   either: [
     'dns/*/headless-*',
     'service/{name,node-port}/*',
     'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
-    'pod-to-pod/same-node/udp',
+    'pod-to-pod/same-node/{udp,large-body}',
     'service/cluster-ip/udp',
   ],
   outcome: 'not-run',

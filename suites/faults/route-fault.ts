@@ -29,7 +29,11 @@ export function routeRemoved(about: Pick<Fault, 'needs' | 'red'>): Fault {
     ...about,
     id: 'route-removed',
     // Calico's reverse path filter drops what comes from addresses to which there is no way back; Flannel has none.
-    either: ['pod-to-pod/cross-node/delivery-back', 'service/session-affinity'],
+    either: [
+      'pod-to-pod/cross-node/delivery-back',
+      'service/{session-affinity,headless}',
+      'egress/api-server/name',
+    ],
     breaks: 'The first worker has no route to the pods of the second.',
     outcome: 'failed',
     when: 'before-run',

@@ -6,6 +6,13 @@ export interface Victim {
   name: string
 }
 
+/** Address of a fixture pod. */
+export function addressOfPod({ world }: FaultContext, { name }: Victim): string {
+  const pod = world.pods.find((each) => each.name === name)
+  if (pod === undefined) throw new Error(`no fixture pod ${name}`)
+  return pod.ip
+}
+
 const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workers[node === 'worker1' ? 0 : 1]
 
 /** Id of the sandbox of a fixture pod, in its node's containerd. */

@@ -1,0 +1,160 @@
+import type { V1Container, V1EnvVar, V1Pod } from '@kubernetes/client-node'
+import { agentPorts, hostPorts, toolsPorts } from './agent/protocol.ts'
+import type { FixtureOptions, FixtureSpec } from './fixture-objects.ts'
+
+/** What fixture pods are: their labels, their containers, what these run. Pure. */
+
+/** Label of everything that we create in a cluster; its value is the run id. */
+export const runLabel = 'cni-conformance/run'
+/** Label of a fixture pod; its value is the pod's name, so that a policy or a Service can select it alone. */
+export const podLabel = 'cni-conformance/pod'
+
+/** On everything that we create. */
+export const managedLabel = { 'app.kubernetes.io/managed-by': 'cni-conformance' } as const
+
+/** The labels of everything that a run creates. */
+export const runLabels = (runId: string): Record<string, string> => ({ ...managedLabel, [runLabel]: runId })
+
+/** What the Services of the fixtures select. */
+export const selectsAll = { app: 'echo' }
+
+/** The ports that a fixture pod declares, by name. */
+export const podPorts = [
+  { name: 'http', port: agentPorts.http, protocol: 'TCP' },
+  { name: 'tcp', port: agentPorts.tcp, protocol: 'TCP' },
+  { name: 'udp', port: agentPorts.udp, protocol: 'UDP' },
+] as const
+
+/** Container names of a fixture pod. */
+export const containers = { agent: 'agent', tools: 'tools' } as const
+const agentDirectory = '/run/agent'
+/** Where its program is in every container that runs it. */
+export const programDirectory = '/agent'
+/** What the agent container runs. */
+export const serveCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'serve']
+/** What the control stream runs in the agent container. */
+export const agentCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'probe']
+
+/** What a pod runs that asks from its first moment; its plan follows. */
+export const firstCommand: readonly string[] = ['node', `${programDirectory}/main.mjs`, 'first']
+
+/** Writes down what the tools container sees of the pod's network: a way around `lo`, which may be broken. */
+export const writeToolsView: string = [
+  `readlink /proc/self/ns/net > ${agentDirectory}/tools.netns`,
+  `ip -o addr > ${agentDirectory}/tools.addresses`,
+].join('; ')
+
+const toolsStart = [
+  writeToolsView,
+  `exec /agnhost netexec --http-port=${toolsPorts.http} --udp-port=${toolsPorts.udp}`,
+].join('; ')
+
+/** The labels of a fixture pod. */
+export const podLabels = (spec: FixtureSpec, runId: string): Record<string, string> => ({
+  ...runLabels(runId),
+  ...selectsAll,
+  [podLabel]: spec.name,
+})
+
+const fromField = (name: string, fieldPath: string): V1EnvVar => ({
+  name,
+  valueFrom: { fieldRef: { fieldPath } },
+})
+
+const container = {
+  imagePullPolicy: 'IfNotPresent',
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  },
+}
+
+const run = { name: 'run', mountPath: agentDirectory }
+
+/** The container that asks and answers, with what its program is told. */
+const agentContainer = ({ images }: FixtureOptions, env: readonly V1EnvVar[]) => ({
+  ...container,
+  name: containers.agent,
+  image: images.node,
+  command: [...serveCommand],
+  env: [
+    fromField('POD_UID', 'metadata.uid'),
+    fromField('POD_NAME', 'metadata.name'),
+    fromField('POD_NAMESPACE', 'metadata.namespace'),
+    fromField('NODE_NAME', 'spec.nodeName'),
+    { name: 'AGENT_DIR', value: agentDirectory },
+    { name: 'UV_THREADPOOL_SIZE', value: '64' },
+    ...env,
+  ],
+  volumeMounts: [{ name: 'program', mountPath: programDirectory, readOnly: true }, run],
+})
+
+/** A pod of the pod network: the agent, and beside it the tools. */
+export const podObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
+  podOf(spec, options, {
+    containers: [
+      {
+        ...agentContainer(options, []),
+        ports: podPorts.map(({ name, port, protocol }) => ({ name, containerPort: port, protocol })),
+      },
+      {
+        ...container,
+        name: containers.tools,
+        image: options.images.agnhost,
+        command: ['sh', '-c', toolsStart],
+        volumeMounts: [run],
+      },
+    ],
+  })
+
+/** A pod of the agent alone that has the network of its node. */
+export const hostPodObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
+  podOf(spec, options, {
+    hostNetwork: true,
+    containers: [
+      agentContainer(options, [
+        // An answer over UDP comes from the address that was asked, which a server on all addresses would not know.
+        fromField('AGENT_HOST', 'status.hostIP'),
+        { name: 'AGENT_HTTP_PORT', value: String(hostPorts.http) },
+        { name: 'AGENT_TCP_PORT', value: String(hostPorts.tcp) },
+        { name: 'AGENT_UDP_PORT', value: String(hostPorts.udp) },
+      ]),
+    ],
+  })
+
+function podOf(
+  spec: FixtureSpec,
+  options: FixtureOptions,
+  inside: { containers: V1Container[]; hostNetwork?: true },
+): V1Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: spec.name,
+      namespace: options.namespaces[spec.namespace],
+      labels: podLabels(spec, options.runId),
+    },
+    spec: {
+      // Their names in `echo-headless`, which is in the same namespace.
+      ...(spec.namespace === 'main' ? { hostname: spec.name, subdomain: 'echo-headless' } : {}),
+      ...inside,
+      nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 1,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1000,
+        runAsGroup: 1000,
+        fsGroup: 1000,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      volumes: [
+        { name: 'program', configMap: { name: 'agent' } },
+        { name: 'run', emptyDir: {} },
+      ],
+    },
+  }
+}

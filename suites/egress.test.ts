@@ -1,0 +1,4 @@
+import { conformance } from '../helpers/conformance.ts'
+import { egressChecks } from './egress.checks.ts'
+
+conformance('egress', egressChecks)

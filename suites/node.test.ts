@@ -1,0 +1,4 @@
+import { conformance } from '../helpers/conformance.ts'
+import { nodeChecks } from './node.checks.ts'
+
+conformance('node', nodeChecks)
