@@ -11,37 +11,32 @@ import { startOutside } from '../clusters/outside.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
-import { applyFixtures, applyHandMade, awaitFixtures } from '../helpers/fixtures.ts'
+import { raiseFixtures } from '../helpers/fixtures.ts'
 import { connectKube, type Kube } from '../helpers/kube.ts'
-import { legHandleFile, writeLegHandle, type LegHandle } from '../helpers/leg-handle.ts'
+import { accessTo, declaredBy, legHandleFile, writeLegHandle, type LegHandle } from '../helpers/leg-handle.ts'
 import { runOnKindNode } from '../helpers/nodes.ts'
 import { readNodes, workersOf, type WorldNode } from '../helpers/world.ts'
 import type { TestOptions } from './options.ts'
-import type { LegLog } from './run-log.ts'
+import type { LegRun, Standing } from './source.ts'
 
-/** What one leg is run with. */
-export interface LegRun {
+/** How a cluster is made. */
+export type MakeOptions = Pick<TestOptions, 'images' | 'install'>
+
+/** A leg whose cluster is made for it. */
+export interface MadeLeg extends LegRun {
   cluster: LoadedDefinition
-  options: TestOptions
-  runId: string
-  /** Folder of this leg within the report. */
-  folder: string
-  log: LegLog
-  /** Aborted by a signal or by --timeout. */
-  signal: AbortSignal
-  ask?: (question: string) => Promise<boolean>
+  options: MakeOptions
 }
 
 /** A cluster that is ours, with its fixtures running. */
-export interface Standing {
+interface Made {
   kube: Kube
   nodes: WorldNode[]
-  images: PreparedImages
   handle: LegHandle
   cniContext: CniContext
 }
 
-/** The fixture namespaces of our own clusters. On somebody else's cluster they carry the run's id. */
+/** The fixture namespaces of our own clusters. */
 const namespaces = {
   main: 'cni-conformance',
   other: 'cni-conformance-other',
@@ -58,7 +53,7 @@ export interface Machine {
  * The cluster, the CNI and the fixtures. The CNI is applied as soon as the API server answers, while kind is still
  * joining workers. The fixtures wait for it: a pod whose network is not there yet goes into a back-off of 10 s.
  */
-export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machine): Promise<Standing> {
+export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Machine): Promise<Standing> {
   const { cluster, log, runId, folder } = leg
   const { definition } = cluster
   const stopped = new AbortController()
@@ -88,7 +83,7 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
   for (const node of names.slice(definition.nodes.controlPlane)) {
     for (const image of Object.values(images.fixtureImages)) void unpackImage(node, image, signal)
   }
-  const rest = async (): Promise<Standing> => {
+  const rest = async (): Promise<Made> => {
     await installCni(leg, cniContext, creating, signal)
     const nodes = await readNodes(kube)
     const workers = workersOf(nodes)
@@ -102,11 +97,8 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
     const outside = await log.phase('fixtures', 'fixture pods', async (step) => {
       const [server] = await Promise.all([
         startOutside(lease, images.outsideImage, signal),
-        applyFixtures(kube, fixtures, signal).then(() =>
-          awaitFixtures(kube, fixtures, (seen) => step.update(seen), signal),
-        ),
+        raiseFixtures(kube, { ...fixtures, onSeen: (seen) => step.update(seen), signal }),
       ])
-      await applyHandMade(kube, fixtures)
       return server
     })
     const handle: LegHandle = {
@@ -128,21 +120,29 @@ export async function bringUp(leg: LegRun, lease: Lease, { images, shim }: Machi
     }
     await mkdir(folder, { recursive: true })
     await writeLegHandle(join(folder, legHandleFile), handle)
-    return { kube, nodes, images, handle, cniContext }
+    return { kube, nodes, handle, cniContext }
   }
   try {
-    const standing = await Promise.race([failed, rest()])
+    const made = await Promise.race([failed, rest()])
     await creating
-    await identify(leg, standing)
-    return standing
+    await identify(leg, made)
+    return standingOf(leg, made)
   } catch (error) {
     if (!signal.aborted) await setupEvidence(leg, kube)
     throw error
   }
 }
 
+function standingOf({ cluster: { definition } }: MadeLeg, { kube, nodes, handle }: Made): Standing {
+  const access = accessTo(handle, cniOf(definition))
+  return {
+    session: { kube, declared: declaredBy(handle), ...handle, access },
+    evidence: evidenceSource(definition, kube, nodes),
+  }
+}
+
 /** Why the network did not come up is in the pods, their events and logs, which are gone with the cluster. */
-async function setupEvidence({ log, cluster, folder }: LegRun, kube: Kube): Promise<void> {
+async function setupEvidence({ log, cluster, folder }: MadeLeg, kube: Kube): Promise<void> {
   await log.phase('evidence', 'evidence of what did not come up', async () => {
     const source = evidenceSource(cluster.definition, kube, await readNodes(kube))
     await collectEvidence(source, [], join(folder, 'evidence'))
@@ -168,14 +168,14 @@ function cniContextOf(
 }
 
 /** The installer of a definition's CNI. */
-export function cniOf(definition: ClusterDefinition): Cni {
+function cniOf(definition: ClusterDefinition): Cni {
   const cni = cnis[definition.cni.name]
   if (cni === undefined) throw new Error(`no installer for CNI ${definition.cni.name}`)
   return cni
 }
 
 async function installCni(
-  leg: LegRun,
+  leg: MadeLeg,
   context: CniContext,
   creating: Promise<unknown>,
   signal: AbortSignal,
@@ -191,7 +191,7 @@ async function installCni(
   })
 }
 
-async function identify({ cluster, log }: LegRun, { nodes, handle, cniContext }: Standing): Promise<void> {
+async function identify({ cluster, log }: MadeLeg, { nodes, handle, cniContext }: Made): Promise<void> {
   const { definition } = cluster
   const [withPods] = handle.workers
   const network = await identifyNetwork(cniOf(definition), cniContext, withPods, definition)
@@ -219,7 +219,7 @@ async function identify({ cluster, log }: LegRun, { nodes, handle, cniContext }:
 }
 
 /** Where the evidence of one of our own clusters comes from. */
-export const evidenceSource = (definition: ClusterDefinition, kube: Kube, nodes: readonly WorldNode[]) => ({
+const evidenceSource = (definition: ClusterDefinition, kube: Kube, nodes: readonly WorldNode[]) => ({
   kube,
   nodes: nodes.map(({ name }) => name),
   runOnNode: runOnKindNode,

@@ -4,8 +4,10 @@ import { exitCodes } from '../helpers/errors.ts'
 import { createProgress } from '../helpers/progress.ts'
 import type { CleanOptions } from './options.ts'
 
-/** `clean`: deletes what our journals name. Returns the exit code: 3 when something could not be deleted. */
-export async function cleanCommand({ all, quiet, output }: CleanOptions): Promise<number> {
+/** `clean`: deletes what our journals name, or what expired runs left on a cluster that is not ours. Returns the exit code: 3 when something could not be deleted. */
+export async function cleanCommand(options: CleanOptions): Promise<number> {
+  const { all, quiet, output, given } = options
+  if (given !== undefined) return (await import('./clean-given.ts')).cleanGiven(given, options)
   const progress = createProgress({ quiet })
   try {
     const result = await progress.step('delete clusters', (step) =>

@@ -69,6 +69,37 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
   [['test', '--check'], "option '--check <glob>' argument missing"],
   [['test', '--report-dir', 'file'], '--report-dir: "file" is a file, expected a folder'],
   [['test', 'flannel', 'flannel'], `${flannel}: given twice`],
+  [
+    ['test', '--context', 'a', '--dry-run', '--namespace=b'],
+    '--context: goes with --kubeconfig',
+    '--namespace: goes with --kubeconfig',
+    '--dry-run: goes with --kubeconfig',
+  ],
+  [
+    ['test', '--kubeconfig=./none', '--hold', '--images=source', '--namespace=default', './none.yaml', 'b']
+      // What is wrong with each value, too.
+      .concat('--node-selector=zone', '--fixture-image=nod=a', '--timeout=1'),
+    '--images: is about clusters that are made; this one stands already',
+    '--hold: is about clusters that are made; this one stands already',
+    'unexpected argument "b"; --kubeconfig is one cluster, with one definition',
+    './none.yaml: no such file',
+    `unknown cluster "b"; known are ${clusters} A file needs its path, such as ./mine.yaml`,
+    '--timeout: expected a duration such as 10m, 90s or 1h30m, got "1"',
+    '--context: must be given in CI and where there is no terminal: nobody would see which cluster the current context chooses',
+    "--kubeconfig: ./none cannot be read: ENOENT: no such file or directory, open './none'",
+    '--node-selector: expected key=value[,key=value], got "zone"',
+    '--fixture-image: unknown image "nod"; did you mean "node"?',
+    '--namespace: default is not for checks; give one that nobody else uses',
+  ],
+  [
+    ['clean', '--kubeconfig=./none', '--context=a', '--all'],
+    '--all: is about clusters that are made; what has not expired stays',
+    "--kubeconfig: ./none cannot be read: ENOENT: no such file or directory, open './none'",
+  ],
+  [
+    ['rbac', '--namespace=Net'],
+    '--namespace: expected a name of at most 57 lower-case letters, digits and dashes, got "Net"',
+  ],
   [['list', 'all'], 'unexpected argument "all"'],
   [['report'], "missing required argument 'run'"],
   [
@@ -224,7 +255,18 @@ test('what the product knows but does not take is refused by name, before anythi
 })
 
 test('help comes from every command, examples first', async () => {
-  const commands = ['test', 'matrix', 'list', 'validate', 'doctor', 'clean', 'images', 'report', 'gate']
+  const commands = [
+    'test',
+    'matrix',
+    'list',
+    'validate',
+    'doctor',
+    'clean',
+    'rbac',
+    'images',
+    'report',
+    'gate',
+  ]
   const helps = await Promise.all([cli('--help'), ...commands.map((command) => cli(command, '--help'))])
   for (const { exitCode, stdout, stderr } of helps) {
     expect(stdout).toMatch(/^Examples:\n {2}cni-conformance \S+/)

@@ -24,6 +24,9 @@ export interface CommandSpec<Flags> {
   work: (call: Call<Flags>) => Promise<number>
 }
 
+/** For a flag that may be given again. */
+export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
 /** A command on its way into the program; `done` is told the exit code. */
 export type AddCommand = (program: Command, done: (exitCode: number) => void) => void
 

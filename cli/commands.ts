@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { shown } from '../helpers/shown.ts'
-import { defineCommand } from './command.ts'
+import { collect, defineCommand } from './command.ts'
 import type { AddCommand } from './command.ts'
 import type { GateFlags } from './gate.ts'
+import { fixtureFlags, givenFlags } from './given-flags.ts'
+import type { GivenFlags } from './given-options.ts'
 import type { MatrixFlags } from './matrix-options.ts'
 import type { ReportFlags } from './report.ts'
 import type { TestFlags } from './test-options.ts'
-
-const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
 function imageFlags(command: Command): void {
   command
@@ -30,13 +30,22 @@ const ownChecksFlag = (command: Command, does: string): void =>
 
 const test = defineCommand<TestFlags>({
   usage: 'test [clusters...]',
-  summary: 'Make each cluster, run the checks on it, write the reports, delete it.',
+  summary:
+    'Make each cluster, run the checks on it, write the reports, delete it; or check one that stands already.',
   examples: [
     ['cni-conformance test flannel', 'all checks on a cluster that comes with the product'],
     ['cni-conformance test ./mine.yaml --keep=on-failure', 'a cluster of your own; kept when a check fails'],
     ["cni-conformance test --check 'dns/**' --check 'service/**'", 'some of the checks'],
     ['cni-conformance test ./mine.yaml --checks ./my-checks.yaml', 'checks of your own beside ours'],
     ['cni-conformance test flannel -o json >run.json', 'for programs'],
+    [
+      'cni-conformance test --kubeconfig ~/.kube/config --context staging',
+      'on a cluster that stands already, in two namespaces of the run',
+    ],
+    [
+      'cni-conformance test --kubeconfig kubeconfig --context staging ./staging.yaml',
+      'the same, with what it declares: features, pod CIDR, deviations',
+    ],
   ],
   operands: 50,
   flags: (command) => {
@@ -47,6 +56,8 @@ const test = defineCommand<TestFlags>({
       .option('--timeout <duration>', 'end the run after so long, such as 10m')
       .option('--hold', 'keep the cluster until standard input closes; for programs that go on using it')
     imageFlags(command)
+    givenFlags(command)
+    fixtureFlags(command)
   },
   async work({ operands, flags, globals, problems }) {
     const { readTestOptions } = await import('./test-options.ts')
@@ -137,19 +148,25 @@ const doctor = defineCommand({
   },
 })
 
-const clean = defineCommand<{ all?: true }>({
+const clean = defineCommand<{ all?: true } & GivenFlags>({
   usage: 'clean',
-  summary: 'Delete kept clusters and what killed runs left: only what our own journals name.',
+  summary:
+    'Delete kept clusters and what killed runs left: only what our own journals name, or what has our label and has expired.',
   examples: [
     ['cni-conformance clean', 'what killed runs left, and clusters that were kept'],
     ['cni-conformance clean --all', 'clusters of runs that are still going on, too'],
+    [
+      'cni-conformance clean --kubeconfig ~/.kube/config --context staging',
+      'namespaces of expired runs on a cluster that is not ours',
+    ],
   ],
   operands: 0,
-  flags: (command) => void command.option('--all', 'clusters of runs that are still going on, too'),
+  flags: (command) => givenFlags(command.option('--all', 'clusters of runs that are still going on, too')),
   async work({ flags, globals, problems }) {
-    problems.throwIfAny()
+    const { readCleanOptions } = await import('./given-options.ts')
+    const options = await readCleanOptions(flags, globals, problems)
     const { cleanCommand } = await import('./clean.ts')
-    return cleanCommand({ ...globals, all: flags.all === true })
+    return cleanCommand(options)
   },
 })
 
@@ -237,6 +254,32 @@ still does is named, but it is no regression.
 Exit codes: 0 no regression, 1 regression, 2 the reports cannot be compared, 3 inconclusive: a run is partial, was cut
 short, or did not come to a verdict on every check.`
 
+const rbac = defineCommand<Pick<GivenFlags, 'namespace'>>({
+  usage: 'rbac',
+  summary: 'Print the least-privilege role for runs on a cluster that is not ours, as YAML for kubectl.',
+  examples: [
+    [
+      'cni-conformance rbac --namespace net-check | kubectl apply -f -',
+      'for runs in two namespaces, and no others',
+    ],
+    ['cni-conformance rbac', 'for runs that make namespaces of their own'],
+    [
+      'cni-conformance test --kubeconfig kubeconfig --context staging --namespace net-check',
+      'then, with a token of that service account',
+    ],
+  ],
+  operands: 0,
+  flags: (command) =>
+    void command.option('--namespace <name>', 'the runs use the namespaces NAME and NAME-other'),
+  async work({ flags: { namespace }, globals, problems }) {
+    const { readNamespace } = await import('./given-options.ts')
+    readNamespace(namespace, problems)
+    problems.throwIfAny()
+    const { rbacCommand } = await import('./rbac.ts')
+    return rbacCommand(namespace, globals)
+  },
+})
+
 /** Every command, in the order of the help. */
 export const commands: readonly AddCommand[] = [
   test,
@@ -245,6 +288,7 @@ export const commands: readonly AddCommand[] = [
   validate,
   doctor,
   clean,
+  rbac,
   images,
   report,
   gate,

@@ -21,7 +21,7 @@ import { sweepLeftovers } from './leftovers.ts'
 import type { MatrixOptions } from './options.ts'
 import { reportedRun, type RunContext } from './reported-run.ts'
 import { shownFolder } from './run-folder.ts'
-import { failureOf, readMachine } from './run-log.ts'
+import { declaredCluster, failureOf, readMachine } from './run-log.ts'
 import { ask } from './test.ts'
 
 /**
@@ -29,7 +29,8 @@ import { ask } from './test.ts'
  * code.
  */
 export async function matrixCommand(options: MatrixOptions): Promise<number> {
-  return reportedRun(options, renderOverview, (context) => new MatrixRun(options, context).toTheEnd())
+  const plan = { ...options, clusters: options.clusters.map(declaredCluster) }
+  return reportedRun(plan, renderOverview, (context) => new MatrixRun(options, context).toTheEnd())
 }
 
 /** A leg that is not green ends its step of the progress as failed. */

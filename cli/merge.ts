@@ -11,7 +11,7 @@ import type { Problems } from './flags.ts'
 import { loadSoundRuns } from './load-run.ts'
 import type { MergeOptions, ReportOptions } from './options.ts'
 import { exitCodeOf, fileFormats } from './report.ts'
-import { runStarted } from './run-log.ts'
+import { declaredCluster, runStarted } from './run-log.ts'
 import { readClusters, refuseFile } from './test-options.ts'
 
 /**
@@ -66,7 +66,7 @@ async function withMissing(
   const asked = merged && new Set(merged.legs.flatMap(({ outcomes }) => outcomes.map(({ check }) => check)))
   const checks = catalogue.checks.filter(({ id }) => asked?.has(id) !== false)
   const events: NewEvent[] = [
-    await runStarted(id, { clusters: missing, checks, filter: merged?.run.filter }),
+    await runStarted(id, { clusters: missing.map(declaredCluster), checks, filter: merged?.run.filter }),
     ...missing.map(({ definition: { name } }): NewEvent => ({
       type: 'setup-failed',
       leg: name,

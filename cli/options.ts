@@ -1,5 +1,8 @@
 import type { ImageProviderChoice } from '../clusters/images/prepare.ts'
 import type { LoadedDefinition } from '../clusters/definition.ts'
+import type { GivenContext } from '../clusters/given/connection.ts'
+import type { FixtureImages } from '../clusters/given/images.ts'
+import type { NodeSelector } from '../clusters/given/nodes.ts'
 import type { Check } from '../helpers/check.ts'
 
 /** What every command is told. */
@@ -28,6 +31,22 @@ export interface TestOptions extends GlobalOptions {
   images: ImageProviderChoice
   /** Keep the cluster until standard input closes. */
   hold: boolean
+  /** A cluster that stands already, instead of one to be made; `clusters` has its definition, if there is one. */
+  given?: GivenOptions
+}
+
+/** A cluster that stands already, and what a run does on it. */
+export interface GivenOptions {
+  context: GivenContext
+  /** Labels of the nodes to choose from. */
+  nodeSelector: NodeSelector
+  /** The first of two namespaces that are there already; without it the run makes its own. */
+  namespace: string | undefined
+  images: FixtureImages
+  /** Milliseconds that the run may take, so that what it leaves behind can expire. */
+  runMs: number
+  /** Print what would be applied, change nothing. */
+  dryRun: boolean
 }
 
 /** What `matrix` is told, validated. */
@@ -48,6 +67,8 @@ export interface ValidateOptions extends GlobalOptions {
 export interface CleanOptions extends GlobalOptions {
   /** Clusters of runs that are still going on, too. */
   all: boolean
+  /** On a cluster that is not ours, instead: what expired runs have left. */
+  given?: Pick<GivenOptions, 'context' | 'namespace'>
 }
 
 export interface ImagesSaveOptions extends GlobalOptions {

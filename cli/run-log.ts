@@ -10,16 +10,9 @@ import type { Progress, Step } from '../helpers/progress.ts'
 import type { NewEvent } from '../reports/events.ts'
 import { openJournal, type Journal } from '../reports/journal.ts'
 import { schemaVersion } from '../reports/model.ts'
-import type {
-  Cluster,
-  Identity,
-  Leg,
-  Machine,
-  PlannedCheck,
-  Provenance,
-  SetupFailure,
-} from '../reports/model.ts'
+import type { Identity, Leg, Machine, PlannedCheck, Provenance, SetupFailure } from '../reports/model.ts'
 import type { TestOptions } from './options.ts'
+import type { DeclaredCluster } from './source.ts'
 import { readTool } from './tool.ts'
 
 /** Where a leg writes what it does and finds: into the journal for reports, and on the terminal while it lasts. */
@@ -50,12 +43,16 @@ export async function openRunJournal(runId: string, folder: string, options: Run
 }
 
 /** What is meant to happen in a run. */
-export type RunPlan = Pick<TestOptions, 'clusters' | 'checks' | 'filter'>
+export interface RunPlan extends Pick<TestOptions, 'checks' | 'filter'> {
+  clusters: readonly DeclaredCluster[]
+  /** Docker of this machine has no part in it, and is not asked. */
+  withoutDocker?: true
+}
 
 /** The first event of a run. */
 export async function runStarted(
   runId: string,
-  { clusters, checks, filter }: RunPlan,
+  { clusters, checks, filter, withoutDocker }: RunPlan,
 ): Promise<Extract<NewEvent, { type: 'run-started' }>> {
   return {
     type: 'run-started',
@@ -67,9 +64,9 @@ export async function runStarted(
       partial: filter !== undefined,
       ...(filter === undefined ? {} : { filter }),
     },
-    machine: await readMachine(),
+    machine: await readMachine(withoutDocker),
     legs: clusters.map((cluster) => ({
-      cluster: clusterOf(cluster, checks),
+      cluster: { ...cluster, checksSha256: sumOf(checks) },
       planned: checks.map(plannedCheck),
     })),
   }
@@ -110,8 +107,11 @@ export function failureOf(error: unknown, phase: string): SetupFailure {
 }
 
 /** What the reports say of this machine, as far as it is known now. */
-export async function readMachine(): Promise<Machine> {
-  const [facts, docker] = await Promise.all([readHostFacts(), lookAtDocker()])
+export async function readMachine(withoutDocker?: true): Promise<Machine> {
+  const [facts, docker] = await Promise.all([
+    readHostFacts(),
+    withoutDocker === true ? undefined : lookAtDocker(),
+  ])
   return {
     os: facts.os.name,
     kernel: facts.kernel,
@@ -120,20 +120,23 @@ export async function readMachine(): Promise<Machine> {
     cgroup: facts.cgroupVersion === undefined ? 'none' : `v${facts.cgroupVersion}`,
     arch: facts.arch,
     node: facts.node,
-    ...(docker.state === 'answers' ? { dockerVersion: docker.server.version } : {}),
+    ...(docker?.state === 'answers' ? { dockerVersion: docker.server.version } : {}),
   }
 }
 
-function clusterOf({ definition, file, sha256 }: LoadedDefinition, checks: readonly Check[]): Cluster {
-  const checksSha256 = createHash('sha256').update(JSON.stringify(checks)).digest('hex')
+/** A definition as reports show it. */
+export function declaredCluster({ definition, file, sha256 }: LoadedDefinition): DeclaredCluster {
   return {
     name: definition.name,
     definition: { ...definition, network: { ...definition.network } },
     file,
     sha256,
-    checksSha256,
   }
 }
+
+/** Says whether two runs asked the same checks. */
+const sumOf = (checks: readonly Check[]): string =>
+  createHash('sha256').update(JSON.stringify(checks)).digest('hex')
 
 function plannedCheck({ id, level, covers, requirement, rung, features, own }: Check): PlannedCheck {
   return {

@@ -9,11 +9,12 @@ import { suggestion } from '../helpers/suggest.ts'
 import { parseDuration } from './duration.ts'
 import { expectationProblems, matcher } from './expectations.ts'
 import type { Problems } from './flags.ts'
+import { givenFlagNames, readGiven, refuseFlags, type GivenFlags } from './given-options.ts'
 import type { GlobalOptions, TestOptions } from './options.ts'
 import { refusalProblems } from './refusals.ts'
 
 /** Flags of `test` as commander leaves them. */
-export interface TestFlags {
+export interface TestFlags extends GivenFlags {
   checks?: readonly string[]
   check?: readonly string[]
   level?: string
@@ -38,14 +39,19 @@ export async function readTestOptions(
   problems: Problems,
   byDefault?: readonly string[],
 ): Promise<TestOptions> {
-  const clusters = await readClusters(names, problems, byDefault)
+  const isGiven = flags.kubeconfig !== undefined
+  refuseMixture(names, flags, problems)
+  const clusters = isGiven
+    ? ((await problems.collect(() => loadDefinitions(names, { stands: true }))) ?? [])
+    : await readClusters(names, problems, byDefault)
   const checks = await selectChecks(flags, problems)
-  const images = await readImages(flags, problems)
+  const images = isGiven ? { kind: 'auto' as const } : await readImages(flags, problems)
   const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout)
   if (flags.timeout !== undefined && timeoutMs === undefined) {
     problems.add(`--timeout: expected a duration such as 10m, 90s or 1h30m, got ${shown(flags.timeout)}`)
   }
   if (flags.reportDir !== undefined) await refuseFile('--report-dir', flags.reportDir, problems)
+  const given = isGiven ? await readGiven(flags, timeoutMs, problems) : undefined
   const options: TestOptions = {
     ...globals,
     clusters,
@@ -53,14 +59,27 @@ export async function readTestOptions(
     filter: filterText(flags),
     keep: problems.oneOf('--keep', flags.keep, ['always', 'on-failure']) ?? 'never',
     reportDir: flags.reportDir,
-    timeoutMs,
+    timeoutMs: timeoutMs ?? given?.runMs,
     images,
     hold: flags.hold === true,
+    ...(given === undefined ? {} : { given }),
   }
   for (const cluster of clusters)
     expectationProblems(cluster, checks.all).forEach((line) => problems.add(line))
   problems.throwIfAny()
   return options
+}
+
+/** A cluster is made, or it stands already: what is said of the one means nothing for the other. */
+function refuseMixture(names: readonly string[], flags: TestFlags, problems: Problems): void {
+  if (flags.kubeconfig === undefined) {
+    refuseFlags({ ...flags }, givenFlagNames, 'goes with --kubeconfig', problems)
+    return
+  }
+  const ofMaking = { images: '--images', registryMirror: '--registry-mirror', hold: '--hold' }
+  refuseFlags({ ...flags }, ofMaking, 'is about clusters that are made; this one stands already', problems)
+  for (const extra of names.slice(1))
+    problems.add(`unexpected argument ${shown(extra)}; --kubeconfig is one cluster, with one definition`)
 }
 
 /** Definitions by name or path; the default ones when none is named. */

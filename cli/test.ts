@@ -1,36 +1,58 @@
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import type { LoadedDefinition } from '../clusters/definition.ts'
 import { exitCodes, messageOf } from '../helpers/errors.ts'
 import type { Progress } from '../helpers/progress.ts'
 import type { Journal } from '../reports/journal.ts'
 import type { Abort, Run } from '../reports/model.ts'
 import { renderRun } from '../reports/terminal.ts'
 import { writeReports } from '../reports/write.ts'
-import { runLeg, type TakeDown } from './leg.ts'
+import { runLeg } from './leg.ts'
+import { dryRun } from './dry-run.ts'
+import { givenCluster } from './given-cluster.ts'
 import { sweepLeftovers } from './leftovers.ts'
+import { madeCluster } from './made-cluster.ts'
 import type { TestOptions } from './options.ts'
 import { reportedRun, type RunContext } from './reported-run.ts'
 import { legLog, readMachine } from './run-log.ts'
+import type { ClusterSource, TakeDown } from './source.ts'
 
 /** `test`: each leg from nothing to nothing, one after the other. Returns the exit code. */
 export async function testCommand(options: TestOptions): Promise<number> {
-  return reportedRun(options, renderRun, (context) => new TestRun(options, context).toTheEnd())
+  const { given, clusters, checks, filter } = options
+  const sources: ClusterSource[] =
+    given === undefined
+      ? clusters.map((cluster) => madeCluster(cluster, options))
+      : [givenCluster(given, clusters[0])]
+  if (given?.dryRun === true) return dryRun(given, clusters[0], checks)
+  const plan = {
+    ...options,
+    clusters: sources.map(({ cluster }) => cluster),
+    checks,
+    filter,
+    ...(given === undefined ? {} : { withoutDocker: true as const }),
+  }
+  return reportedRun(plan, renderRun, (context) => new TestRun(options, sources, context).toTheEnd())
 }
 
 /** One run: its legs, what ends it early, and the reports that are written whatever happens. */
 class TestRun {
   readonly #options: TestOptions
+  readonly #sources: readonly ClusterSource[]
   readonly #runId: string
   readonly #folder: string
   readonly #progress: Progress
   readonly #journal: Journal
   readonly #abort = new AbortController()
-  /** The cluster of the leg that is under way. */
+  /** What the leg has made that is under way. */
   #lent: TakeDown | undefined
 
-  constructor(options: TestOptions, { runId, folder, progress, journal }: RunContext) {
+  constructor(
+    options: TestOptions,
+    sources: readonly ClusterSource[],
+    { runId, folder, progress, journal }: RunContext,
+  ) {
     this.#options = options
+    this.#sources = sources
     this.#runId = runId
     this.#folder = folder
     this.#progress = progress
@@ -41,9 +63,9 @@ class TestRun {
     const timer = this.#limitTime()
     const unlisten = this.#listenForSignals()
     try {
-      await sweepLeftovers(this.#progress)
-      for (const cluster of this.#options.clusters) {
-        if (!this.#abort.signal.aborted) await this.#runLeg(cluster)
+      if (!this.#isGiven) await sweepLeftovers(this.#progress)
+      for (const source of this.#sources) {
+        if (!this.#abort.signal.aborted) await this.#runLeg(source)
       }
     } finally {
       clearTimeout(timer)
@@ -53,30 +75,32 @@ class TestRun {
     return this.#report()
   }
 
-  async #runLeg(cluster: LoadedDefinition): Promise<void> {
-    const { name } = cluster.definition
+  /** The cluster stands already: this machine has no part in it. */
+  get #isGiven(): boolean {
+    return this.#options.given !== undefined
+  }
+
+  async #runLeg(source: ClusterSource): Promise<void> {
+    const { name } = source.cluster
     const log = legLog(this.#journal, name, this.#progress)
-    const { hold, keep } = this.#options
+    const { hold, keep, checks } = this.#options
+    const leg = {
+      runId: this.#runId,
+      folder: join(this.#folder, name),
+      log,
+      signal: this.#abort.signal,
+      say: (line: string) => this.#say(line),
+      ...(process.stdin.isTTY && !hold ? { ask } : {}),
+    }
     try {
-      await runLeg(
-        {
-          cluster,
-          options: this.#options,
-          runId: this.#runId,
-          folder: join(this.#folder, name),
-          log,
-          signal: this.#abort.signal,
-          ...(process.stdin.isTTY && !hold ? { ask } : {}),
-        },
-        (takeDown) => (this.#lent = takeDown),
-      )
+      await runLeg(source, checks, leg, (takeDown) => (this.#lent = takeDown))
     } catch (error) {
       // Ended by us: what broke then is not the cause.
       if (!this.#abort.signal.aborted) log.failed(error)
     }
     let green: boolean | undefined
     try {
-      this.#journal.emit({ type: 'machine', machine: await readMachine() })
+      if (!this.#isGiven) this.#journal.emit({ type: 'machine', machine: await readMachine() })
       green = this.#report()
         .legs.find((leg) => leg.cluster.name === name)
         ?.outcomes.every(({ outcome }) => outcome !== 'failed' && outcome !== 'not-run')
@@ -87,24 +111,25 @@ class TestRun {
     }
   }
 
-  /** Deletes the leg's cluster or leaves it to the user. A deletion that fails says nothing about the network. */
+  /** A line that stays, also for a user who wants no progress. */
+  #say(line: string): void {
+    if (this.#options.quiet) process.stderr.write(`${line}\n`)
+    else this.#progress.note(line)
+  }
+
+  /** Deletes what the leg has made or leaves it to the user. A deletion that fails says nothing about the network. */
   async #takeDown(keep: boolean): Promise<void> {
     const lent = this.#lent
     this.#lent = undefined
     if (lent === undefined) return
     if (keep && !this.#abort.signal.aborted) {
-      await lent.keep()
-      this.#progress.note(
-        `kept cluster ${lent.cluster}; KUBECONFIG=${lent.kubeconfig}; \`cni-conformance clean\` deletes it`,
-      )
+      this.#progress.note(`kept ${lent.what}; ${await lent.keep()}`)
       return
     }
     try {
       await lent.delete()
     } catch (error) {
-      this.#progress.note(
-        `cluster ${lent.cluster} is not deleted yet, \`cni-conformance clean\` tries again:\n${messageOf(error)}`,
-      )
+      this.#say(`not deleted yet: ${lent.what}; ${lent.byHand}:\n${messageOf(error)}`)
     }
   }
 
@@ -114,12 +139,15 @@ class TestRun {
     return run
   }
 
-  /** First signal: the report at once, then the cluster. Second signal: out, the reaper deletes. */
+  /** First signal: the report at once, then the deletion. Second signal: out; the reaper deletes, or what is left expires. */
   #listenForSignals(): () => void {
     const onSignal = (signal: 'SIGINT' | 'SIGTERM'): void => {
       if (this.#abort.signal.aborted) process.exit(signal === 'SIGINT' ? exitCodes.sigint : exitCodes.sigterm)
+      const then = this.#isGiven
+        ? 'leaves what the run has made until it expires'
+        : 'leaves that to the reaper'
       this.#progress.note(
-        `${signal}: writing the report and deleting the cluster; once more leaves that to the reaper`,
+        `${signal}: writing the report and deleting what the run has made; once more ${then}`,
       )
       this.#abortBy(signal)
     }

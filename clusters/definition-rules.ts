@@ -24,7 +24,8 @@ import type { Path } from '../helpers/yaml.ts'
 
 /** What the rules measure against. */
 export interface RuleContext {
-  versions: SupportedVersions
+  /** Undefined for a cluster that stands already: what we could make of it does not matter. */
+  versions: SupportedVersions | undefined
   /** Today as 2026-11-21, in UTC. */
   today: string
 }
@@ -35,7 +36,8 @@ type Rule = (part: Part, report: Report, context: RuleContext) => void
 /** Runs every rule over the well-formed part of a document. */
 export function applyRules(raw: unknown, report: Report, context: RuleContext): void {
   const part = wellFormedPart(raw)
-  for (const rule of rules) rule(part, report, context)
+  for (const rule of context.versions === undefined ? rules : [...makingRules, ...rules])
+    rule(part, report, context)
 }
 
 type Fields = Record<string, z.ZodType>
@@ -99,6 +101,7 @@ const serviceBits = { max: 20, min: 4 }
 const addressBits = { ipv4: 32, ipv6: 128 }
 
 const versionsAreKnown: Rule = ({ kubernetes, cni }, report, { versions }) => {
+  if (versions === undefined) return
   if (kubernetes !== undefined && !versions.kubernetes.includes(kubernetes)) {
     report(['kubernetes'], `unknown Kubernetes version; ${suggestion(kubernetes, versions.kubernetes)}`)
   }
@@ -151,7 +154,9 @@ const subnetsFitFamily: Rule = ({ network }, report) => {
   }
 }
 
-const subnetsAreApart: Rule = ({ network, written }, report) => {
+const subnetsAreApart: Rule = ({ network, written }, report, { versions }) => {
+  // The default is that of the clusters that we make.
+  if (versions === undefined && !(written.has('podSubnet') && written.has('serviceSubnet'))) return
   for (const pod of rangesOf(network.podSubnet)) {
     const service = rangesOf(network.serviceSubnet).find((range) => overlap(pod, range))
     if (service === undefined) continue
@@ -221,16 +226,10 @@ const deviationsAreCurrent: Rule = ({ expect }, report, { today }) => {
   })
 }
 
-const rules: readonly Rule[] = [
-  versionsAreKnown,
-  cniFits,
-  subnetsFitFamily,
-  subnetsAreApart,
-  podSubnetHoldsNodes,
-  serviceSubnetHasASize,
-  featuresFit,
-  deviationsAreCurrent,
-]
+/** What only a cluster has to fit that we make. */
+const makingRules: readonly Rule[] = [versionsAreKnown, cniFits, podSubnetHoldsNodes, serviceSubnetHasASize]
+
+const rules: readonly Rule[] = [subnetsFitFamily, subnetsAreApart, featuresFit, deviationsAreCurrent]
 
 function rangesOf(text: string | undefined): Cidr[] {
   return text === undefined ? [] : readCidrs(text).cidrs

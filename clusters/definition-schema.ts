@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { featureSchema } from '../helpers/check.ts'
 import { verdictSchema } from '../helpers/check-probes.ts'
+import { undeclared } from '../helpers/outcome.ts'
 import { readCidrs } from './cidr.ts'
 import { cniTraits } from './supported.ts'
 
@@ -107,21 +108,44 @@ export const topFields = {
 
 const networkSchema = z.strictObject(networkFields).transform(withSubnets)
 
-export const definitionSchema = z
-  .strictObject({
-    apiVersion: z.literal('cni-conformance/v1').describe('Version of this format.'),
-    name: topFields.name,
-    kubernetes: topFields.kubernetes,
-    nodes: z.strictObject(nodesFields).prefault({}).describe('How many nodes of each role.'),
-    network: networkSchema.prefault({}).describe('Addresses and Services.'),
-    cni: z.strictObject(cniFields).describe('The network under test.'),
-    features: topFields.features,
-    expect: z
-      .array(z.strictObject(expectationFields))
-      .default([])
-      .describe('Known deviations: dated, with an issue, never silent.'),
-  })
-  .describe('A cluster that conformance is checked on.')
+const shape = {
+  apiVersion: z.literal('cni-conformance/v1').describe('Version of this format.'),
+  name: topFields.name,
+  kubernetes: topFields.kubernetes,
+  nodes: z.strictObject(nodesFields).prefault({}).describe('How many nodes of each role.'),
+  network: networkSchema.prefault({}).describe('Addresses and Services.'),
+  cni: z.strictObject(cniFields).describe('The network under test.'),
+  features: topFields.features,
+  expect: z
+    .array(z.strictObject(expectationFields))
+    .default([])
+    .describe('Known deviations: dated, with an issue, never silent.'),
+}
+
+export const definitionSchema = z.strictObject(shape).describe('A cluster that conformance is checked on.')
+
+/** Any version that somebody ships, such as v1.33.5-eks-3025e55. */
+const anyVersion = text(
+  /^v?\d{1,4}\.\d{1,4}(\.\d{1,4})?([-+.][\w.+-]{1,60})?$/,
+  'expected a version, such as v1.37.0',
+).default(undeclared)
+
+const word = (what: string): z.ZodString =>
+  text(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, `expected ${what}, in lower-case letters, digits and dashes`)
+
+/** The same for a cluster that stands already, whatever it is: what we could make of it does not matter. */
+export const standingSchema: z.ZodType<z.output<typeof definitionSchema>> = z.strictObject({
+  ...shape,
+  kubernetes: anyVersion,
+  cni: z
+    .strictObject({
+      name: word('the name of a CNI').default(undeclared),
+      version: anyVersion,
+      encapsulation: word('an encapsulation').default(undeclared),
+      installer: word('an installer').optional(),
+    })
+    .prefault({}),
+})
 
 /** A cluster definition with every default filled in. */
 export type ClusterDefinition = z.infer<typeof definitionSchema>

@@ -182,3 +182,31 @@ test('a definition that is written out reads back as it was', () => {
     { numRuns: 500 },
   )
 })
+
+test('of a cluster that stands already a definition says what it knows, and need not be one that we could make', () => {
+  const standing = { ...context, versions: undefined }
+  const yaml = [
+    'apiVersion: cni-conformance/v1',
+    'name: staging',
+    'kubernetes: v1.33.5-eks-3025e55',
+    'network: { podSubnet: 10.0.0.0/8 }',
+    'cni: { name: aws-vpc-cni }',
+    'features: [network-policy]',
+  ].join('\n')
+  const { definition, isWritten } = parseDefinition('mine.yaml', Buffer.from(yaml), standing)
+  expect(definition).toMatchObject({
+    kubernetes: 'v1.33.5-eks-3025e55',
+    cni: { name: 'aws-vpc-cni', version: 'unknown', encapsulation: 'unknown' },
+    features: ['network-policy'],
+  })
+  expect([isWritten(['network', 'podSubnet']), isWritten(['network', 'kubeProxy'])]).toEqual([true, false])
+  const least = 'apiVersion: cni-conformance/v1\nname: staging\nnetwork:\n'
+  expect(() => parseDefinition('mine.yaml', Buffer.from(least), standing)).toThrow(
+    /network: expected a mapping/,
+  )
+  const wrong = `${yaml}\nexpect: [{ check: a }]\nnote: hello`
+  expect(() => parseDefinition('mine.yaml', Buffer.from(wrong), standing)).toThrow(
+    /expect\[0\].verdict[^]*note: unknown field/,
+  )
+  expect(problemsOf(yaml).length).toBeGreaterThan(2)
+})

@@ -5,10 +5,10 @@ import { UsageError } from '../helpers/errors.ts'
 import { shown } from '../helpers/shown.ts'
 import { closest } from '../helpers/suggest.ts'
 import { decodeYaml, readYamlFile } from '../helpers/yaml-file.ts'
-import { lineOf, linesOf, problemsOf } from '../helpers/yaml-problems.ts'
+import { lineOf, linesOf, problemsOf, valueAt } from '../helpers/yaml-problems.ts'
 import { parseYaml, type Path } from '../helpers/yaml.ts'
 import { applyRules, type RuleContext } from './definition-rules.ts'
-import { definitionJsonSchema, definitionSchema } from './definition-schema.ts'
+import { definitionJsonSchema, definitionSchema, standingSchema } from './definition-schema.ts'
 import type { ClusterDefinition } from './definition-schema.ts'
 import { readSupportedVersions } from './supported.ts'
 
@@ -21,6 +21,8 @@ export interface LoadedDefinition {
   file: string
   /** Of the file's bytes, in hex. */
   sha256: string
+  /** Whether the file itself says it; what it leaves out has a default. */
+  isWritten: (path: Path) => boolean
   /** A line `file:line:column: path: message` about one value of it, for rules that need more than the file. */
   problem: (path: Path, message: string) => string
 }
@@ -31,14 +33,26 @@ const kind = { what: 'a cluster definition', maxBytes: 32 * 1024 }
 /** The folder of the clusters that come with the product. */
 const clustersFolder = import.meta.dirname
 
+/** What a definition is read for. */
+export interface LoadOptions {
+  /** The cluster stands already: it need not be one that we could make. */
+  stands?: boolean
+}
+
 /**
  * Reads one definition.
  *
  * @param file path of a YAML file
  * @throws {UsageError} with every problem of the file, each as `file:line:column: path: message`
  */
-export async function loadDefinition(file: string): Promise<LoadedDefinition> {
-  const [bytes, versions] = await Promise.all([readYamlFile(file, kind), readSupportedVersions()])
+export async function loadDefinition(
+  file: string,
+  { stands = false }: LoadOptions = {},
+): Promise<LoadedDefinition> {
+  const [bytes, versions] = await Promise.all([
+    readYamlFile(file, kind),
+    stands ? undefined : readSupportedVersions(),
+  ])
   return parseDefinition(file, bytes, { versions, today: new Date().toISOString().slice(0, 10) })
 }
 
@@ -50,17 +64,20 @@ export async function loadDefinition(file: string): Promise<LoadedDefinition> {
  */
 export function parseDefinition(file: string, bytes: Buffer, context: RuleContext): LoadedDefinition {
   const document = parseYaml(decodeYaml(file, bytes))
+  // Of a cluster that stands, what we could make of it does not matter.
+  const schema: typeof standingSchema = context.versions === undefined ? standingSchema : definitionSchema
   const problems = problemsOf(document, {
     what: kind.what,
-    schema: definitionSchema,
+    schema,
     jsonSchema: definitionJsonSchema,
     rules: (value, report) => applyRules(value, report, context),
   })
   if (problems.length > 0) throw new UsageError(linesOf(file, problems))
   return {
-    definition: definitionSchema.parse(document.value),
+    definition: schema.parse(document.value),
     file,
     sha256: createHash('sha256').update(bytes).digest('hex'),
+    isWritten: (path) => valueAt(document.value, path) !== undefined,
     problem: (path, message) => lineOf(file, { at: document.locate(path), path, message }),
   }
 }
@@ -71,9 +88,12 @@ export function parseDefinition(file: string, bytes: Buffer, context: RuleContex
  * @param namesOrFiles see {@link resolveDefinition}
  * @throws {UsageError} with every problem of every file
  */
-export async function loadDefinitions(namesOrFiles: readonly string[]): Promise<LoadedDefinition[]> {
+export async function loadDefinitions(
+  namesOrFiles: readonly string[],
+  options: LoadOptions = {},
+): Promise<LoadedDefinition[]> {
   const results = await Promise.allSettled(
-    namesOrFiles.map(async (nameOrFile) => loadDefinition(await resolveDefinition(nameOrFile))),
+    namesOrFiles.map(async (nameOrFile) => loadDefinition(await resolveDefinition(nameOrFile), options)),
   )
   const problems: string[] = []
   const loaded: LoadedDefinition[] = []

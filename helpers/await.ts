@@ -7,6 +7,24 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await delay(ms, undefined, signal === undefined ? {} : { signal })
 }
 
+/**
+ * What work brings that cannot be stopped, or an error that names the budget when it takes longer.
+ *
+ * @throws {Error} when the budget is spent
+ */
+export async function within<T>(work: Promise<T>, { ms, name }: Budget): Promise<T> {
+  const waiting = new AbortController()
+  const late = sleep(ms, waiting.signal).then(() => {
+    throw new Error(`no answer within ${ms} ms (budget ${name})`)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    late.catch(() => undefined)
+    waiting.abort()
+  }
+}
+
 /** What a look at the world found: done with a value, or not yet and what was seen instead. */
 export type Look<T> = { done: true; value: T } | { done: false; seen: string }
 

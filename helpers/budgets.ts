@@ -79,6 +79,18 @@ export const budgets = {
   dockerAnswerMs: budget('dockerAnswerMs', 15_000),
   /** One request to an API server that is starting: it answers in 5 ms or not at all. */
   apiAnswerMs: budget('apiAnswerMs', 2_000),
+  /** The first answer of an API server that is not ours: 10 ms in one house, a login by a plugin and a far network otherwise. */
+  givenAnswerMs: budget('givenAnswerMs', 15_000),
+  /** Fixture pods on a cluster that is not ours, created -> Ready: 2 s, and two images of 100 MB where the nodes do not have them. */
+  givenFixturesReadyMs: budget('givenFixturesReadyMs', 300_000),
+  /** Namespaces or objects of a run, deleted -> gone: 7 s here, where kubelets have a second to stop each pod. */
+  givenDeleteMs: budget('givenDeleteMs', 120_000),
+  /** A run on a cluster that is not ours without --timeout: ten times what all checks take. */
+  givenRunMs: budget('givenRunMs', 3_600_000),
+  /** What a run leaves behind lasts so much longer than the run may: time to write its report and to delete. */
+  givenExpiryMs: budget('givenExpiryMs', 900_000),
+  /** What --keep leaves behind lasts a day. */
+  givenKeepMs: budget('givenKeepMs', 86_400_000),
   /** A request whose sender was killed may still make a container or network for this long; creating one takes 0.5 s. */
   dockerRequestMs: budget('dockerRequestMs', 2_000),
   /** apt-get update and install of docker.io: 40 s here from a near mirror. */

@@ -16,6 +16,10 @@ export const runNeeds = {
   [nodeAccess]: "it looks at the network from the cluster's nodes, to which this run has no access",
   'host-network': 'it asks from or at nodes, and this run has no pods with the network of their nodes',
   outside: 'it asks a server outside the cluster, and this run has none',
+  'pod-cidr':
+    'it compares with the pod CIDR of the cluster, which nobody has declared: `network.podSubnet` in a definition does',
+  definition:
+    'it compares what the cluster does with what it declares, and this run has no definition of it: give its file to `test`',
 } as const
 export type RunNeed = keyof typeof runNeeds
 

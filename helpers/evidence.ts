@@ -1,3 +1,4 @@
+import type { V1Pod } from '@kubernetes/client-node'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execOnce } from './agent/exec-stream.ts'
@@ -21,7 +22,10 @@ export interface EvidenceSource {
   world?: World
   /** Absent on a cluster whose nodes are not ours. */
   runOnNode?: RunOnNode
-  cni: CniSource
+  /** Absent where the network's own agents are none of our business. */
+  cni?: CniSource
+  /** Namespaces whose pods and events may be read, on a cluster that is not ours; without it all of them. */
+  within?: readonly string[]
 }
 
 /**
@@ -65,8 +69,8 @@ export async function collectEvidence(
   }
   const { kube, nodes, runOnNode } = source
   const pieces: [string, Promise<string>][] = [
-    ['events.txt', events(kube)],
-    ['pods.txt', pods(kube)],
+    ['events.txt', events(source)],
+    ['pods.txt', pods(source)],
   ]
   if (source.world !== undefined) pieces.push(['service-debug.txt', serviceDebug(source, source.world)])
   if (runOnNode !== undefined) {
@@ -78,7 +82,7 @@ export async function collectEvidence(
   }
   for (const [name, selector] of Object.entries(logSources(source)))
     pieces.push([`logs/${name}.log`, logs(kube, selector)])
-  pieces.push(...cniPieces(source))
+  if (source.cni !== undefined) pieces.push(...cniPieces({ kube, cni: source.cni }))
   for (const outcome of outcomes) {
     pieces.push([
       `${byCheck.get(outcome.check)}/observations.json`,
@@ -101,10 +105,20 @@ function aborted(signal: AbortSignal): Promise<string> {
   })
 }
 
-const logSources = ({ cni }: EvidenceSource): Record<string, PodSelector & { container?: string }> => ({
-  cni: cni.pods,
-  'kube-proxy': { namespace: 'kube-system', labelSelector: 'k8s-app=kube-proxy' },
-  coredns: { namespace: 'kube-system', labelSelector: 'k8s-app=kube-dns' },
+const dnsPods: PodSelector = { namespace: 'kube-system', labelSelector: 'k8s-app=kube-dns' }
+
+/** The logs of others are not read on a cluster that is not ours. */
+const logSources = ({
+  cni,
+  within,
+}: EvidenceSource): Record<string, PodSelector & { container?: string }> => ({
+  ...(cni === undefined ? {} : { cni: cni.pods }),
+  ...(within === undefined
+    ? {
+        'kube-proxy': { namespace: 'kube-system', labelSelector: 'k8s-app=kube-proxy' },
+        coredns: dnsPods,
+      }
+    : {}),
 })
 
 async function logs(kube: Kube, selector: PodSelector & { container?: string }): Promise<string> {
@@ -132,9 +146,13 @@ async function logs(kube: Kube, selector: PodSelector & { container?: string }):
   return texts.length === 0 ? `no pod with ${labelSelector} in ${namespace}\n` : texts.join('\n')
 }
 
-async function events(kube: Kube): Promise<string> {
-  const { items } = await kube.core.listEventForAllNamespaces()
-  return items
+async function events({ kube, within }: EvidenceSource): Promise<string> {
+  const lists =
+    within === undefined
+      ? [await kube.core.listEventForAllNamespaces()]
+      : await Promise.all(within.map((namespace) => kube.core.listNamespacedEvent({ namespace })))
+  return lists
+    .flatMap(({ items }) => items)
     .map((event) => {
       const { kind, namespace, name } = event.involvedObject
       const at = event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp
@@ -145,9 +163,13 @@ async function events(kube: Kube): Promise<string> {
     .join('\n')
 }
 
-async function pods(kube: Kube): Promise<string> {
+/** On a cluster that is not ours only our own pods, and those that serve its DNS. */
+async function pods({ kube, within }: EvidenceSource): Promise<string> {
   const { items } = await kube.core.listPodForAllNamespaces()
+  const servesDns = ({ metadata }: V1Pod): boolean =>
+    metadata?.namespace === dnsPods.namespace && metadata.labels?.['k8s-app'] === 'kube-dns'
   return items
+    .filter((pod) => within?.includes(pod.metadata?.namespace ?? '') !== false || servesDns(pod))
     .map(({ metadata, spec, status }) => {
       const restarts = status?.containerStatuses?.reduce((sum, each) => sum + each.restartCount, 0) ?? 0
       return `${metadata?.namespace}/${metadata?.name} ${status?.phase} ${status?.podIP ?? '-'} on ${spec?.nodeName ?? '-'}, ${restarts} restarts`
@@ -198,8 +220,12 @@ async function serviceDebug({ kube, runOnNode }: EvidenceSource, world: World): 
     await settled(resolving),
     `\n2. Has the Service endpoints? Ready fixture pods: ${world.pods.filter((pod) => pod.ready).length}`,
     await settled([endpoints()]),
-    '\n3. Does kube-proxy carry it? Rules that name the Service (iptables mode), with packet counters:',
-    await settled(rules),
+    ...(runOnNode === undefined
+      ? []
+      : [
+          '\n3. Does kube-proxy carry it? Rules that name the Service (iptables mode), with packet counters:',
+          await settled(rules),
+        ]),
     '',
   ].join('\n')
 }

@@ -6,7 +6,15 @@ import type {
   V1ServiceSpec,
 } from '@kubernetes/client-node'
 import { agentFiles, agentVersion } from './agent/bundle.ts'
-import { hostPodObject, podLabel, podObject, podPorts, runLabels, selectsAll } from './fixture-pods.ts'
+import {
+  hostPodObject,
+  podLabel,
+  podObject,
+  podPorts,
+  programName,
+  runLabels,
+  selectsAll,
+} from './fixture-pods.ts'
 import {
   fixtureService,
   fixtureServiceNames,
@@ -94,16 +102,24 @@ export interface FixtureOptions {
   workers: readonly [string, string]
   /** With pods that have the network of their nodes; not everyone may have such in a cluster. */
   hostNetwork: boolean
+  /** The namespaces are there already, or made by somebody else. */
+  namespacesExist?: true
 }
+
+/** The fixture namespaces that a run uses. */
+export const usedNamespaces = ({
+  namespaces: { main, other, host },
+  hostNetwork,
+}: Pick<FixtureOptions, 'namespaces' | 'hostNetwork'>): string[] =>
+  hostNetwork ? [main, other, host] : [main, other]
 
 /** Every object of the fixtures, in the order in which they are applied. Pure. */
 export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
-  const { main, other, host } = options.namespaces
+  const { main } = options.namespaces
   const own = runLabels(options.runId)
-  const used = options.hostNetwork ? [main, other, host] : [main, other]
   return [
-    ...used.map((name) => namespaceObject(name, options.runId, name === host ? 'privileged' : 'restricted')),
-    ...used.map((name) => programObject(name, options.runId)),
+    ...(options.namespacesExist === true ? [] : namespaceObjects(options)),
+    ...usedNamespaces(options).map((name) => programObject(name, options.runId)),
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
     ...(options.hostNetwork ? hostSpecs.map((spec) => hostPodObject(spec, options)) : []),
     ...fixtureServiceNames.map((name) => fixtureServiceObject(name, main, own)),
@@ -116,27 +132,35 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
   ]
 }
 
-function namespaceObject(
+/** A namespace whose pods may do no more than a Pod Security Standard lets them. Pure. */
+export const namespaceObject = (
   name: string,
-  runId: string,
-  security: 'restricted' | 'privileged',
-): KubernetesObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: {
+  labels: Readonly<Record<string, string>>,
+  security: 'restricted' | 'privileged' = 'restricted',
+): KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, labels: { ...labels, 'pod-security.kubernetes.io/enforce': security } },
+})
+
+/** The fixture namespaces. Pure. */
+export const namespaceObjects = (
+  options: Pick<FixtureOptions, 'namespaces' | 'hostNetwork' | 'runId'>,
+): KubernetesObject[] =>
+  usedNamespaces(options).map((name) =>
+    namespaceObject(
       name,
-      labels: { ...runLabels(runId), 'pod-security.kubernetes.io/enforce': security },
-    },
-  }
-}
+      runLabels(options.runId),
+      name === options.namespaces.host ? 'privileged' : 'restricted',
+    ),
+  )
 
 function programObject(namespace: string, runId: string): KubernetesObject {
   const object = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: {
-      name: 'agent',
+      name: programName,
       namespace,
       labels: { ...runLabels(runId), 'cni-conformance/agent': agentVersion },
     },

@@ -15,8 +15,11 @@ export const managedLabel = { 'app.kubernetes.io/managed-by': 'cni-conformance' 
 /** The labels of everything that a run creates. */
 export const runLabels = (runId: string): Record<string, string> => ({ ...managedLabel, [runLabel]: runId })
 
-/** What the Services of the fixtures select. */
-export const selectsAll = { app: 'echo' }
+/** What the Services of the fixtures select: not a label that a pod of somebody else's might have. */
+export const selectsAll = { 'cni-conformance/service': 'echo' }
+
+/** Name of the ConfigMap with the agent. */
+export const programName = 'agent'
 
 /** The ports that a fixture pod declares, by name. */
 export const podPorts = [
@@ -152,7 +155,7 @@ function podOf(
         seccompProfile: { type: 'RuntimeDefault' },
       },
       volumes: [
-        { name: 'program', configMap: { name: 'agent' } },
+        { name: 'program', configMap: { name: programName } },
         { name: 'run', emptyDir: {} },
       ],
     },

@@ -1,26 +1,42 @@
-import type { V1Pod } from '@kubernetes/client-node'
+import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from './await.ts'
-import { budgets } from './budgets.ts'
+import { budgets, type Budget } from './budgets.ts'
 import { SetupError } from './errors.ts'
-import { fixtureObjects, handMadeSlice, specsOf, type FixtureOptions } from './fixture-objects.ts'
+import {
+  fixtureObjects,
+  handMadeSlice,
+  specsOf,
+  usedNamespaces,
+  type FixtureOptions,
+} from './fixture-objects.ts'
 import { runLabel } from './fixture-pods.ts'
 import { handMadeTarget } from './fixture-services.ts'
+import { refuseHopelessPulls } from './image-pulls.ts'
 import { isNotFound, type Kube } from './kube.ts'
 
 /** Who publishes it in every namespace does so some time after the namespace is there. */
 export const clusterCa = 'kube-root-ca.crt'
 
 /**
+ * Brings the fixtures up: applies them, waits until their pods are Ready, and applies what is made for the addresses that
+ * they got.
+ *
+ * @throws {SetupError} see {@link applyFixtures} and {@link awaitFixtures}
+ */
+export async function raiseFixtures(kube: Kube, options: FixtureOptions & AwaitFixtures): Promise<void> {
+  await applyFixtures(kube, options, options.signal)
+  await awaitFixtures(kube, options)
+  await applyHandMade(kube, options)
+}
+
+/**
  * Applies the fixtures. The pods of a fresh namespace are refused until its default service account exists, so
- * refused objects are sent again.
+ * refused objects are sent again, but for those that are forbidden.
  *
  * @throws {BudgetExceeded} with the API server's last refusal
+ * @throws {SetupError} when a pod is forbidden
  */
-export async function applyFixtures(
-  kube: Kube,
-  options: FixtureOptions,
-  signal?: AbortSignal,
-): Promise<void> {
+async function applyFixtures(kube: Kube, options: FixtureOptions, signal?: AbortSignal): Promise<void> {
   const objects = fixtureObjects(options)
   const pods = objects.filter(({ kind }) => kind === 'Pod')
   await kube.apply(objects.filter(({ kind }) => kind !== 'Pod'))
@@ -29,7 +45,9 @@ export async function applyFixtures(
       awaitUntil(
         async () => {
           const refusal = await kube.tryApply(pod)
-          return refusal === undefined ? { done: true, value: undefined } : { done: false, seen: refusal }
+          if (refusal === undefined) return { done: true, value: undefined }
+          if (isForbidden(refusal)) throw forbidden(pod, refusal)
+          return { done: false, seen: refusal }
         },
         {
           what: `the API server to accept fixture pod ${pod.metadata?.name}`,
@@ -42,20 +60,36 @@ export async function applyFixtures(
   )
 }
 
+/** Admission has said no; of a service account that is on its way it says so, and changes its mind. */
+const isForbidden = (refusal: string): boolean =>
+  refusal.startsWith('HTTP 403') && !/service ?account/i.test(refusal)
+
+const forbidden = ({ metadata }: KubernetesObject, seen: string): SetupError =>
+  new SetupError({
+    what: `the API server does not accept fixture pod ${metadata?.namespace}/${metadata?.name}`,
+    seen,
+    next: 'ask whoever owns the cluster: an admission rule, a quota or a missing permission forbids it',
+  })
+
+/** How the fixtures are waited for. */
+export interface AwaitFixtures extends Pick<FixtureOptions, 'namespaces' | 'hostNetwork'> {
+  /** The budget fixturesReadyMs unless said. */
+  budget?: Budget
+  /** Told which pods are still missing and why. */
+  onSeen?: (seen: string) => void
+  signal?: AbortSignal
+}
+
 /**
  * Waits until every fixture pod is Ready and has an address, and until the namespace has the cluster's authority.
  *
- * @param onSeen told which pods are still missing and why
  * @throws {BudgetExceeded} naming the pods that did not become Ready and what their containers wait for
+ * @throws {SetupError} as soon as a pod has failed, or its node cannot get an image of it
  */
-export async function awaitFixtures(
-  kube: Kube,
-  options: Pick<FixtureOptions, 'namespaces' | 'hostNetwork'>,
-  onSeen?: (seen: string) => void,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function awaitFixtures(kube: Kube, options: AwaitFixtures): Promise<void> {
+  const { budget = budgets.fixturesReadyMs, onSeen, signal } = options
   const specs = specsOf(options)
-  const used = [...new Set(specs.map(({ namespace }) => options.namespaces[namespace]))]
+  const used = usedNamespaces(options)
   await awaitUntil(
     async () => {
       const [authority, ...lists] = await Promise.all([
@@ -71,6 +105,7 @@ export async function awaitFixtures(
           next: 'look at its events: kubectl describe pod',
         })
       }
+      await refuseHopelessPulls(kube, pods)
       const waitingPods = specs.flatMap((spec) => {
         const pod = pods.find((candidate) => candidate.metadata?.name === spec.name)
         const reason = notReadyReason(pod)
@@ -83,7 +118,7 @@ export async function awaitFixtures(
     },
     {
       what: 'the fixture pods to be Ready',
-      budget: budgets.fixturesReadyMs,
+      budget,
       next: 'look at the pods and their events in the evidence folder; is the CNI running on that node?',
       ...(onSeen === undefined ? {} : { onSeen }),
       ...(signal === undefined ? {} : { signal }),
@@ -96,7 +131,7 @@ export async function awaitFixtures(
  *
  * @throws {SetupError} when the API server does not accept it
  */
-export async function applyHandMade(
+async function applyHandMade(
   kube: Kube,
   options: Pick<FixtureOptions, 'runId' | 'namespaces'>,
 ): Promise<void> {

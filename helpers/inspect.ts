@@ -59,8 +59,10 @@ export const inspections: Partial<Record<string, Inspection>> = {
       ? undefined
       : wrong(`pinned to ${pod.pinnedTo}, the agent is on ${facts.node}`)
   },
-  'address-in-range': (pod, _facts, { world }) =>
-    inSubnet(pod.ip, world.podSubnet) ? undefined : wrong(`${pod.ip} is outside ${world.podSubnet}`),
+  'address-in-range': (pod, _facts, { world: { podSubnet } }) => {
+    if (podSubnet === undefined) return { verdict: 'unknown', detail: 'nobody has declared the pod CIDR' }
+    return inSubnet(pod.ip, podSubnet) ? undefined : wrong(`${pod.ip} is outside ${podSubnet}`)
+  },
   'address-unique': (pod, _facts, { world }) => {
     const twins = world.allPods.filter((each) => each.ip === pod.ip && each.name !== pod.fullName)
     return twins.length === 0

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { loadAll } from 'js-yaml'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { connectKube } from './kube.ts'
+import { connectKube, withMarks } from './kube.ts'
 
 /** An API server that takes everything, and remembers it. */
 const taken: unknown[] = []
@@ -89,4 +89,14 @@ test('the API server gets every field of a manifest, also those that the client 
   await kube.apply(kube.parse(manifest))
   const documents = loadAll(manifest).filter((document) => document !== null && document !== undefined)
   expect(taken).toEqual(documents)
+})
+
+test('marks go beside what an object says itself, and never over it', () => {
+  const marks = { labels: { run: '1', app: 'ours' }, annotations: { expires: 'soon' } }
+  const object = { apiVersion: 'v1', kind: 'Thing', metadata: { name: 'a', labels: { app: 'a' } } }
+  expect(withMarks(object, marks)).toEqual({
+    ...object,
+    metadata: { name: 'a', labels: { run: '1', app: 'a' }, annotations: { expires: 'soon' } },
+  })
+  expect(withMarks(object, undefined)).toBe(object)
 })

@@ -15,6 +15,21 @@ import { SetupError, messageOf } from './errors.ts'
 /** Who the API server sees as the owner of fields that we applied. */
 const fieldManager = 'cni-conformance'
 
+/** What everything that is created carries beside its own labels and annotations. */
+export interface Marks {
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
+}
+
+/** How {@link connectKube} connects. */
+export interface ConnectOptions {
+  /** Of the kubeconfig; its current one unless said. */
+  context?: string
+  marks?: Marks
+  /** Told of each request to the API before it goes out; what it throws holds the request back. Commands in pods are none. */
+  guard?: (method: string, url: string) => void
+}
+
 /** The clients of one cluster, made from one kubeconfig file. */
 export interface Kube {
   readonly config: KubeConfig
@@ -22,6 +37,8 @@ export interface Kube {
   readonly apps: AppsV1Api
   readonly discovery: DiscoveryV1Api
   readonly networking: NetworkingV1Api
+  /** The object with the marks of this connection, for clients that create by themselves. What it says itself stays. */
+  marked<T extends KubernetesObject>(object: T): T
   /** Server-side apply of each object in order; creates or updates. */
   apply(objects: readonly KubernetesObject[]): Promise<void>
   /** The same for one object that may be refused; returns what the API server said, undefined when it accepted. */
@@ -42,7 +59,8 @@ export interface Kube {
  *
  * @throws {SetupError} when the file cannot be read or names no cluster
  */
-export function connectKube(kubeconfigFile: string): Kube {
+export function connectKube(kubeconfigFile: string, options: ConnectOptions = {}): Kube {
+  const { context, guard, marks } = options
   const config = new KubeConfig()
   try {
     config.loadFromFile(kubeconfigFile)
@@ -54,19 +72,23 @@ export function connectKube(kubeconfigFile: string): Kube {
       cause: error,
     })
   }
+  if (context !== undefined) config.setCurrentContext(context)
+  if (guard !== undefined) holdBack(config, guard)
   const objects = KubernetesObjectApi.makeApiClient(config)
+  const marked = <T extends KubernetesObject>(object: T): T => withMarks(object, marks)
   return {
     config,
     core: config.makeApiClient(CoreV1Api),
     apps: config.makeApiClient(AppsV1Api),
     discovery: config.makeApiClient(DiscoveryV1Api),
     networking: config.makeApiClient(NetworkingV1Api),
-    tryApply: (manifest) => tryApply(objects, manifest),
+    marked,
+    tryApply: (manifest) => tryApply(objects, marked(manifest)),
     parse: parseManifest,
     list: async (apiVersion, kind) => (await objects.list(apiVersion, kind)).items,
     async apply(manifests) {
       for (const manifest of manifests) {
-        const refusal = await tryApply(objects, manifest)
+        const refusal = await tryApply(objects, marked(manifest))
         if (refusal === undefined) continue
         throw new SetupError({
           what: `the API server did not accept ${manifest.kind ?? 'object'} ${manifest.metadata?.name ?? ''}`,
@@ -76,6 +98,23 @@ export function connectKube(kubeconfigFile: string): Kube {
       }
     },
   }
+}
+
+/** Every client signs its requests here, so none goes past the guard. */
+function holdBack(config: KubeConfig, guard: NonNullable<ConnectOptions['guard']>): void {
+  const sign = config.applySecurityAuthentication.bind(config)
+  config.applySecurityAuthentication = async (request) => {
+    guard(request.getHttpMethod(), request.getUrl())
+    await sign(request)
+  }
+}
+
+/** An object with the marks of a run. Pure. */
+export function withMarks<T extends KubernetesObject>(object: T, marks: Marks | undefined): T {
+  if (marks === undefined) return object
+  const labels = { ...marks.labels, ...object.metadata?.labels }
+  const annotations = { ...marks.annotations, ...object.metadata?.annotations }
+  return { ...object, metadata: Object.assign({}, object.metadata, { labels, annotations }) }
 }
 
 function parseManifest(text: string): KubernetesObject[] {

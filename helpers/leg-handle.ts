@@ -66,10 +66,10 @@ export function declaredBy(handle: Pick<LegHandle, 'features' | 'expect'>): Decl
 }
 
 /** How a leg of our own is looked at from its nodes. */
-export const accessTo = ({ cni, kubeProxy }: LegHandle, looked: LookedAt): NodeAccess => ({
+export const accessTo = ({ cni, kubeProxy, podSubnet }: LegHandle, looked: LookedAt): NodeAccess => ({
   runOnNode: runOnKindNode,
   cni: looked,
-  declared: { version: cni.version, encapsulation: cni.encapsulation, kubeProxy },
+  declared: { version: cni.version, encapsulation: cni.encapsulation, kubeProxy, podSubnet },
 })
 
 /** Opens a session on a running leg, with what a fault needs to touch it. */

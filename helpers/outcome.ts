@@ -13,10 +13,15 @@ interface Deviation {
   until: string
 }
 
+/** Stands in a definition for what it does not say of a cluster that stands already. */
+export const undeclared = 'unknown'
+
 /** What a cluster declares that bears on outcomes. */
 export interface Declared {
   features: readonly string[]
   expect: readonly Deviation[]
+  /** There is no definition: nobody has said what the cluster does, nor what it does not. */
+  byNobody?: true
   /** Does a deviation's check glob match this id? */
   matches(glob: string, id: string): boolean
 }
@@ -78,8 +83,9 @@ export function outcomeOf(
 
 function missingText(missing: readonly string[]): string {
   const features = missing.filter((need) => !isRunNeed(need))
+  const declare = `the cluster does not declare ${features.join(', ')}: \`features: [${features.join(', ')}]\` in its definition does`
   return [
-    ...(features.length === 0 ? [] : [`the cluster does not declare ${features.join(', ')}`]),
+    ...(features.length === 0 ? [] : [declare]),
     ...missing.filter(isRunNeed).map((need) => runNeeds[need]),
   ].join('; ')
 }

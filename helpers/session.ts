@@ -30,14 +30,20 @@ export interface SessionOptions extends WorldOptions {
 }
 
 /** What a session has that checks may need. */
-function needsMet({ access, hostNetwork, outside }: SessionOptions): RunNeed[] {
+function needsMet({ access, hostNetwork, outside, podSubnet, declared }: SessionOptions): RunNeed[] {
   const met: Record<RunNeed, boolean> = {
     [nodeAccess]: access !== undefined,
     'host-network': hostNetwork,
     outside: outside !== undefined,
+    'pod-cidr': podSubnet !== undefined,
+    definition: declared.byNobody !== true,
   }
   return (Object.keys(met) as RunNeed[]).filter((need) => met[need])
 }
+
+/** What the cluster declares and what a session with these options has beside it. */
+export const declaredIn = (options: SessionOptions): Declared =>
+  withNeeds(options.declared, needsMet(options))
 
 /** How long the paths took to answer before the first check. */
 export interface Readiness {
@@ -108,9 +114,9 @@ export class Session {
 
   private constructor(options: SessionOptions) {
     this.#options = options
-    const { kube, declared, access, namespaces } = options
+    const { kube, access, namespaces } = options
     this.#agents = new Agents(kube.config, namespaces)
-    this.declared = withNeeds(declared, needsMet(options))
+    this.declared = declaredIn(options)
     this.looks = access === undefined ? undefined : new NodeLooks(kube, access)
   }
 

@@ -5,7 +5,7 @@ import type { Identity, WireEnd, WireProbe, WireResult } from './agent/protocol.
 import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
-import { outcomeOf, type Declared } from './outcome.ts'
+import { outcomeOf, withNeeds, type Declared } from './outcome.ts'
 import { observe, type Replies } from './verdict.ts'
 import { healthyWorld, isAnswered } from './world.testdata.ts'
 
@@ -85,7 +85,7 @@ function outcomesAfter(change: Change, faults: ReadonlyMap<string, string> = new
       check,
       plan.probes.filter((probe) => probe.check === check).map((probe) => observe(probe, replies, world)),
       1,
-      declares,
+      withNeeds(declares, ['pod-cidr']),
     ),
   )
 }
@@ -327,7 +327,7 @@ describe('outcomes', () => {
     const extended = { ...check, level: 'extended' as const, features: ['ipv6' as const] }
     expect(outcomeOf(extended, [], 1, declares)).toMatchObject({
       outcome: 'unsupported',
-      reason: 'the cluster does not declare ipv6',
+      reason: 'the cluster does not declare ipv6: `features: [ipv6]` in its definition does',
     })
     expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
   })
@@ -340,5 +340,16 @@ describe('outcomes', () => {
       reason: 'it asks from or at nodes, and this run has no pods with the network of their nodes',
     })
     expect(outcomeOf(asking, [seen('reached')], 1, declares).outcome).toBe('passed')
+  })
+
+  test('of what a run lacks core checks too are unsupported, each lack with its reason', () => {
+    const core = { ...check, level: 'core' as const, features: ['pod-cidr' as const] }
+    expect(outcomeOf(core, [seen('reached')], 1, declares)).toMatchObject({
+      outcome: 'unsupported',
+      reason: expect.stringMatching(/pod CIDR .* `network.podSubnet` in a definition does/),
+    })
+    expect(outcomeOf(core, [seen('reached')], 1, withNeeds(declares, ['pod-cidr'])).outcome).toBe('passed')
+    const both = { ...check, level: 'extended' as const, features: ['ipv6' as const, 'pod-cidr' as const] }
+    expect(outcomeOf(both, [], 1, declares).reason).toMatch(/ipv6.*; .*pod CIDR/)
   })
 })

@@ -1,8 +1,8 @@
-import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import type { V1Node, V1Pod, V1Service } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
 import { fixtureSpecs, hostSpecs, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
 import { clusterCa } from './fixtures.ts'
-import type { Kube } from './kube.ts'
+import { apiMessage, type Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
 
 /** Who runs an agent and can answer. */
@@ -66,7 +66,8 @@ export interface World {
   apiServer: { ip: string; port: number; ca: string }
   /** Every pod of the cluster with an address of its own (no host-network pods). */
   allPods: { name: string; ip: string }[]
-  podSubnet: string
+  /** Undefined where nobody has declared it. */
+  podSubnet: string | undefined
   clusterDomain: string
   namespaces: FixtureNamespaces
 }
@@ -75,8 +76,8 @@ export interface World {
 export interface WorldOptions {
   namespaces: FixtureNamespaces
   workers: readonly [string, string]
-  /** CIDR that pod addresses must come from. */
-  podSubnet: string
+  /** CIDR that pod addresses must come from; undefined where nobody has declared it. */
+  podSubnet: string | undefined
   /** There are fixture pods with the network of their nodes. */
   hostNetwork: boolean
   outside?: OutsideServer
@@ -108,7 +109,7 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     readNodes(kube),
     kube.core.listPodForAllNamespaces(),
     readServices(kube, main),
-    kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' }),
+    readDnsService(kube),
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
     kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
@@ -136,6 +137,35 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
   }
 }
 
+/** The world as it will be before anything of it has an address: for those who say what they would make. Pure. */
+export function worldBefore(options: WorldOptions): World {
+  return {
+    pods: fixtureSpecs.map((spec) => worldPod(spec, [], [], new Map(), options)),
+    nodes: [],
+    services: new Map(),
+    dns: { serviceIp: '', servers: [] },
+    hosts: [],
+    apiServer: { ip: '', port: 443, ca: '' },
+    allPods: [],
+    podSubnet: options.podSubnet,
+    clusterDomain,
+    namespaces: options.namespaces,
+  }
+}
+
+async function readDnsService(kube: Kube): Promise<V1Service> {
+  try {
+    return await kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' })
+  } catch (error) {
+    throw new SetupError({
+      what: 'the cluster DNS Service kube-system/kube-dns cannot be read',
+      seen: apiMessage(error),
+      next: 'a cluster whose DNS has another name cannot be checked yet; else look whether this user may read it',
+      cause: error,
+    })
+  }
+}
+
 /** Every pod of the cluster with an address of its own, as the API says now. */
 export async function readLivingPods(kube: Kube): Promise<World['allPods']> {
   return livingPods((await kube.core.listPodForAllNamespaces()).items)
@@ -149,11 +179,14 @@ const livingPods = (pods: readonly V1Pod[]): World['allPods'] =>
 
 /** All nodes, control planes first, by name. */
 export async function readNodes(kube: Kube): Promise<WorldNode[]> {
-  const { items } = await kube.core.listNode()
-  return items
+  return worldNodes((await kube.core.listNode()).items)
+}
+
+/** The same, from what the API said. Pure. */
+export const worldNodes = (items: readonly V1Node[]): WorldNode[] =>
+  items
     .map(worldNode)
     .toSorted((a, b) => a.role.localeCompare(b.role) || a.name.localeCompare(b.name, 'en', { numeric: true }))
-}
 
 /**
  * The nodes that the roles worker1 and worker2 stand for.

@@ -131,9 +131,10 @@ function fieldsAt(root: Json, path: readonly SchemaStep[]): string[] {
   return [...new Set(known)]
 }
 
-function valueAt(value: unknown, path: Path): unknown {
+/** The value at a path of a document; undefined where there is none. */
+export function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>(
-    (inner, step) => (inner as Record<string | number, unknown> | undefined)?.[step],
+    (inner, step) => (inner as Record<string | number, unknown> | null | undefined)?.[step],
     value,
   )
 }

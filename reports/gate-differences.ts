@@ -1,5 +1,6 @@
 import type { Difference } from './gate-model.ts'
 import type { Leg, Machine, Run } from './model.ts'
+import { cniText } from './summary.ts'
 
 /** What differs in the tool and the machine of two runs. Of a merged run each leg has its own machine. */
 export function machineDifferences(before: Run, after: Run): Difference[] {
@@ -26,7 +27,7 @@ function factsOf({ cluster, identity }: Leg): Record<string, string | undefined>
   const cni = identity.cni ?? definition.cni
   return {
     Kubernetes: identity.kubernetes ?? definition.kubernetes,
-    CNI: `${cni.name} ${cni.version}`,
+    CNI: cniText(cni),
     encapsulation: identity.cni?.encapsulation,
     'data plane': identity.cni?.dataPlane,
     'kube-proxy': identity.kubeProxy ?? definition.network.kubeProxy,

@@ -28,6 +28,8 @@ export const clusterSchema = z.object({
   }),
   /** The definition's file as the user named it. */
   file: z.string(),
+  /** The cluster stood already: how it was reached. */
+  given: z.object({ context: z.string(), server: z.string() }).optional(),
   sha256,
   /** Over the checks that were planned. */
   checksSha256: sha256,

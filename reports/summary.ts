@@ -1,9 +1,14 @@
+import { undeclared } from '../helpers/outcome.ts'
 import type { Leg, Origin, Parallel, Phase, Run } from './model.ts'
 import { count, duration, oneLine, timeOfDay } from './text.ts'
 
+/** `flannel v0.28.9`, or that it is not known. */
+export const cniText = ({ name, version }: { name: string; version: string }): string =>
+  name === undeclared ? `CNI ${undeclared}` : version === undeclared ? name : `${name} ${version}`
+
 /** The cluster of a leg in one line: what it is as far as that is known, else what was declared. */
 export function identityText({ cluster, identity }: Leg): string {
-  const { definition } = cluster
+  const { definition, given } = cluster
   const { cni } = identity
   const declared = definition.cni
   // The data plane often names the encapsulation itself: "vxlan, UDP port 8472".
@@ -12,12 +17,13 @@ export function identityText({ cluster, identity }: Leg): string {
   )
   const parts = [
     `Kubernetes ${identity.kubernetes ?? definition.kubernetes}`,
-    `${cni?.name ?? declared.name} ${cni?.version ?? declared.version}${modes.length === 0 ? '' : ` (${modes.join(', ')})`}`,
+    `${cniText(cni ?? declared)}${modes.length === 0 ? '' : ` (${modes.join(', ')})`}`,
     `kube-proxy ${identity.kubeProxy ?? definition.network.kubeProxy}`,
-    definition.network.ipFamily,
+    ...(definition.network.ipFamily === undeclared ? [] : [definition.network.ipFamily]),
     ...(identity.mtu === undefined ? [] : [`MTU ${identity.mtu}`]),
     ...(identity.nodes.length === 0 ? [] : [count(identity.nodes.length, 'node')]),
     ...(identity.kernel === undefined ? [] : [`Linux ${identity.kernel}`]),
+    ...(given === undefined ? [] : [`context ${given.context} at ${given.server}`]),
   ]
   return oneLine(parts.join(' · '))
 }

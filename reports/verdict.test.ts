@@ -52,6 +52,12 @@ test.each<[name: string, legs: JudgedLeg[], exitCode: number, text: string]>([
     'no verdict on flannel: no core check passed',
   ],
   [
+    'core unsupported for want of something that the run lacks',
+    [leg([passed, { ...outcome('unsupported'), features: ['pod-cidr'] }])],
+    0,
+    '1 check passed and 1 unsupported on flannel',
+  ],
+  [
     'core unsupported',
     [leg([passed, outcome('unsupported')])],
     3,

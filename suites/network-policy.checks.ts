@@ -70,6 +70,8 @@ interface Topic {
   id: string
   /** Completes "A policy that ..." for each direction. */
   requirement: Record<Direction, string>
+  /** Beside network-policy. */
+  needs?: readonly 'pod-cidr'[]
   policies: (direction: Direction) => Record<string, PolicyInput<Role>>
   flows?: (direction: Direction) => FlowInput<Role>[]
   after?: 'judged'
@@ -130,6 +132,7 @@ const topics: readonly Topic[] = [
       egress:
         'A pod that a policy lets out to an IP block MUST reach that block, but not the addresses that are excepted.',
     },
+    needs: ['pod-cidr'],
     policies: (direction) => ({
       allow: isolate(direction, [{ peers: [{ block: 'pod-cidr', except: ['near', 'far'] }] }]),
     }),
@@ -168,13 +171,13 @@ const topics: readonly Topic[] = [
 
 const about = { level: 'extended', covers: ['N1'], features: ['network-policy'] } as const
 
-const perTopic = topics.flatMap(({ id, requirement, policies, flows, after }) =>
+const perTopic = topics.flatMap(({ id, requirement, needs = [], policies, flows, after }) =>
   (['ingress', 'egress'] as const).map((direction) => {
     const objects = policies(direction)
     return defineCheck({
       ...about,
       covers: [...about.covers],
-      features: [...about.features],
+      features: [...about.features, ...needs],
       id: `network-policy/${direction}/${id}`,
       requirement: requirement[direction],
       pods: pods[direction],
@@ -231,6 +234,7 @@ const declaration = defineCheck({
   id: 'network-policy/declaration',
   level: 'core',
   covers: ['N1', 'N2'],
+  features: ['definition'],
   requirement:
     'A default deny MUST take effect where the cluster declares network-policy, and MUST NOT where it does not.',
   pods: pods.ingress,

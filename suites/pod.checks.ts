@@ -35,6 +35,7 @@ export const podChecks: readonly Check[] = [
     id: 'pod/address/in-range',
     level: 'core',
     covers: ['P1'],
+    features: ['pod-cidr'],
     requirement: 'A pod IP MUST come from the declared pod CIDR.',
     pods: everyPod,
     probes: inEveryPod('address-in-range'),

@@ -62,7 +62,7 @@ function healthyLook(node: string): Look {
 
 const healthyLooks = (): Looks => ({
   nodes: new Map(world.nodes.map(({ name }) => [name, healthyLook(name)])),
-  declared: { version: 'v1', encapsulation: 'vxlan', kubeProxy: 'iptables' },
+  declared: { version: 'v1', encapsulation: 'vxlan', kubeProxy: 'iptables', podSubnet: '10.244.0.0/16' },
   hostInterface: 'veth',
   agents: { value: world.nodes.map(({ name }) => ({ name: `agent-${name}`, node: name })) },
   workloads: [
@@ -140,7 +140,7 @@ describe('what nodes show', () => {
     expect(off(ask('kube-proxy', looksWith(none)))).toEqual([
       'wrong-answer: the mode of kube-proxy is none, declared is iptables',
     ])
-    const declared = { version: 'v1', encapsulation: 'vxlan', kubeProxy: 'none' }
+    const declared = { ...healthyLooks().declared, kubeProxy: 'none' }
     expect(off(ask('kube-proxy', { ...looksWith(none), declared }, 'worker1'))).toEqual([
       'wrong-answer: there is no kube-proxy, and nobody serves Services in its place',
     ])

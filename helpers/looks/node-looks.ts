@@ -30,6 +30,7 @@ interface DeclaredNetwork {
   version: string
   encapsulation: string
   kubeProxy: string
+  podSubnet: string
 }
 
 /** Everything that one node shows. */
@@ -136,12 +137,13 @@ export class NodeLooks {
    *
    * @throws when something could not be read: then nothing is known to be gone
    */
-  async traces(world: Pick<World, 'nodes' | 'podSubnet'>, pod: TracedPod): Promise<Trace[]> {
+  async traces(world: Pick<World, 'nodes'>, pod: TracedPod): Promise<Trace[]> {
     return this.cni.look.traces(this.#context(world), pod)
   }
 
-  #context({ nodes, podSubnet }: Pick<World, 'nodes' | 'podSubnet'>): LookContext {
-    return { kube: this.#kube, runOnNode: this.#access.runOnNode, nodes, podSubnet }
+  #context({ nodes }: Pick<World, 'nodes'>): LookContext {
+    const { runOnNode, declared } = this.#access
+    return { kube: this.#kube, runOnNode, nodes, podSubnet: declared.podSubnet }
   }
 }
 

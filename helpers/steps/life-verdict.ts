@@ -50,7 +50,9 @@ function startVerdict(
   if (start.state === 'unknown') return ['unknown', start.why]
   if (start.state === 'no-network') return ['unreachable', `the pod has no network: ${start.event}`]
   const { ip, fullName } = start.pod
-  if (!inSubnet(ip, world.podSubnet)) return ['wrong-answer', `${ip} is outside ${world.podSubnet}`]
+  const { podSubnet } = world
+  if (podSubnet !== undefined && !inSubnet(ip, podSubnet))
+    return ['wrong-answer', `${ip} is outside ${podSubnet}`]
   const twins = living.filter((each) => each.ip === ip && each.name !== fullName)
   if (twins.length === 0) return ['reached']
   return ['wrong-answer', `${ip} is also the address of ${twins.map(({ name }) => name).join(', ')}`]

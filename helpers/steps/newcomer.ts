@@ -54,7 +54,8 @@ export async function startNewcomer(
   }
 }
 
-function newcomerObject(model: V1Pod, newcomer: WorldPod, namespace: string, plan: FirstPlan): V1Pod {
+/** A pod that asks from its first moment. Pure. */
+export function newcomerObject(model: V1Pod, newcomer: WorldPod, namespace: string, plan: FirstPlan): V1Pod {
   return podLike(model, newcomer, namespace, (of) => {
     const agent = of.find(({ name }) => name === containers.agent)
     if (agent === undefined) throw new Error('the model has no agent container')

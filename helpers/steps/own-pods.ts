@@ -1,4 +1,4 @@
-import type { V1Container } from '@kubernetes/client-node'
+import type { V1Container, V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from '../await.ts'
 import { budgets } from '../budgets.ts'
 import { messageOf } from '../errors.ts'
@@ -16,6 +16,10 @@ import type { World, WorldPod } from '../world.ts'
 const agentAlone = (of: readonly V1Container[]): { containers: V1Container[] } => ({
   containers: of.filter(({ name }) => name === containers.agent).map(containerLike),
 })
+
+/** A pod of a check's own, like the fixture pods of its node. Pure. */
+export const ownPodObject = (model: V1Pod, pod: WorldPod, namespace: string): V1Pod =>
+  podLike(model, pod, namespace, agentAlone)
 
 /** What became of the start of a pod. */
 export type PodStart =
@@ -55,7 +59,7 @@ export async function startPod(
   })
   const namespace = world.namespaces[pod.namespace]
   const startedMs = performance.now()
-  const refusal = await kube.tryApply(podLike(model, pod, namespace, agentAlone))
+  const refusal = await kube.tryApply(ownPodObject(model, pod, namespace))
   if (refusal !== undefined) return { state: 'unknown', why: `the API server did not accept it: ${refusal}` }
   let brokenSinceMs: number | undefined
   try {

@@ -10,7 +10,7 @@ export async function createService(
 ): Promise<{ ip: string } | { refusal: string }> {
   try {
     const namespace = service.metadata?.namespace ?? ''
-    const { spec } = await kube.core.createNamespacedService({ namespace, body: service })
+    const { spec } = await kube.core.createNamespacedService({ namespace, body: kube.marked(service) })
     const ip = spec?.clusterIP ?? ''
     return ip === '' ? { refusal: 'it has no ClusterIP' } : { ip }
   } catch (error) {

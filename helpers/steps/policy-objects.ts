@@ -105,7 +105,10 @@ function peerObjects(peer: PolicyPeer, policy: Policy, bound: Bound, world: Worl
 }
 
 /** A dual-stack cluster has a block of each family. */
-const podBlocks = (world: World): string[] => world.podSubnet.split(',').map((block) => block.trim())
+function podBlocks({ podSubnet }: World): string[] {
+  if (podSubnet === undefined) throw new Error('a policy about the pod CIDR needs pod-cidr')
+  return podSubnet.split(',').map((block) => block.trim())
+}
 
 const hostBlock = (ip: string): string => `${ip}/${ip.includes(':') ? 128 : 32}`
 

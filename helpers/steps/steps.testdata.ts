@@ -63,7 +63,7 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
     world,
     log,
     declared: {
-      features: network.features ?? ['network-policy', 'node-access'],
+      features: [...(network.features ?? ['network-policy', 'node-access']), 'pod-cidr', 'definition'],
       expect: [],
       matches: () => false,
     },

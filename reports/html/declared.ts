@@ -1,4 +1,6 @@
+import { undeclared } from '../../helpers/outcome.ts'
 import type { Leg } from '../model.ts'
+import { cniText } from '../summary.ts'
 import { count, listed, oneLine } from '../text.ts'
 import { markup, type Markup } from './markup.ts'
 import { upstreamCnis, type UpstreamCni } from './upstream.ts'
@@ -37,7 +39,7 @@ function clusterRow({ leg, name }: LegView): Markup {
   const seen = leg.identity
   const declared = [
     definition.kubernetes,
-    `${cni.name} ${cni.version}`,
+    cniText(cni),
     textOf(cni['encapsulation']),
     network.kubeProxy,
     network.ipFamily,
@@ -45,10 +47,7 @@ function clusterRow({ leg, name }: LegView): Markup {
   ]
   const measured = [
     withDifference(seen.kubernetes, definition.kubernetes),
-    withDifference(
-      seen.cni === undefined ? undefined : `${seen.cni.name} ${seen.cni.version}`,
-      `${cni.name} ${cni.version}`,
-    ),
+    withDifference(seen.cni === undefined ? undefined : cniText(seen.cni), cniText(cni)),
     seen.cni?.encapsulation,
     seen.cni?.dataPlane,
     seen.kubeProxy,
@@ -79,6 +78,7 @@ function sourceOutside({ outcomes, identity }: Leg): string | undefined {
 /** The measured value; marked where the cluster turned out other than declared. */
 function withDifference(measured: string | undefined, declared: string): Markup | undefined {
   if (measured === undefined) return undefined
+  if (declared === undeclared) return markup`${oneLine(measured, 80)}`
   const same = measured.replaceAll(/\bv(?=\d)/g, '') === declared.replaceAll(/\bv(?=\d)/g, '')
   return markup`${oneLine(measured, 80)}${!same && markup` <strong>differs</strong>`}`
 }

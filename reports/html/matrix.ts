@@ -3,6 +3,7 @@ import { latencyOf, marks, ownMark, resentOf } from '../detail.ts'
 import { count, duration, oneLine } from '../text.ts'
 import { markup, type Markup, type Part } from './markup.ts'
 import { outcomeClass, outcomeWords, scrolling, section, stateOutcome, topicOf } from './view.ts'
+import { cniText } from '../summary.ts'
 import type { LegView, View } from './view.ts'
 
 /** Checks of one topic, with their requirement. */
@@ -46,7 +47,7 @@ function legend(): Markup {
 function legHead({ name, state, leg }: LegView): Markup {
   const { definition } = leg.cluster
   const kind = stateOutcome[state]
-  return markup`<th scope="col" class="leg ${outcomeClass[kind]}"><span class="name">${name}</span><small>${oneLine(`${definition.cni.name} ${definition.cni.version}`, 40)}</small><span class="mark" aria-hidden="true">${marks[kind]}</span></th>`
+  return markup`<th scope="col" class="leg ${outcomeClass[kind]}"><span class="name">${name}</span><small>${oneLine(cniText(definition.cni), 40)}</small><span class="mark" aria-hidden="true">${marks[kind]}</span></th>`
 }
 
 /** Topics in the order of the first leg that has them; their names are what ids begin with. */

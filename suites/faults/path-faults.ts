@@ -133,6 +133,11 @@ const masquerade = (match: readonly string[]): OnANode => ({
   match: [...match, '-j', 'MASQUERADE'],
 })
 
+function podCidrOf({ world: { podSubnet } }: FaultContext): string {
+  if (podSubnet === undefined) throw new Error('the pod CIDR is not declared')
+  return podSubnet
+}
+
 const podsMasqueraded: Fault = {
   id: 'pods-masqueraded',
   breaks: 'Packets between pods of different nodes get the address of the node (MASQUERADE).',
@@ -140,7 +145,7 @@ const podsMasqueraded: Fault = {
   red: () => ['pod-to-pod/cross-node/source-address'],
   ...packetFilterFault((context) =>
     forEachPod(context, (ip) => [
-      masquerade(['-s', ip, '-d', context.world.podSubnet, '!', '-o', podInterfaceOf(context)]),
+      masquerade(['-s', ip, '-d', podCidrOf(context), '!', '-o', podInterfaceOf(context)]),
     ]),
   ),
 }

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import { dumpYaml, type KubernetesObject } from '@kubernetes/client-node'
+import type { LoadedDefinition } from '../clusters/definition.ts'
+import { serverVersion } from '../clusters/given/connection.ts'
+import { chooseWorkers } from '../clusters/given/nodes.ts'
+import { isPlain, type Check } from '../helpers/check.ts'
+import { exitCodes } from '../helpers/errors.ts'
+import { fixtureObjects, handMadeSlice } from '../helpers/fixture-objects.ts'
+import { missingFeatures } from '../helpers/outcome.ts'
+import { declaredIn } from '../helpers/session.ts'
+import { plannedObjects } from '../helpers/steps/planned-objects.ts'
+import { fixturesOf, guestOf, listNodes, sessionOf } from './given-cluster.ts'
+import type { GivenOptions } from './options.ts'
+
+/**
+ * `test --dry-run`: prints all that a run would apply, as YAML; asks the cluster for its nodes, changes nothing. Returns
+ * the exit code.
+ */
+export async function dryRun(
+  given: GivenOptions,
+  definition: LoadedDefinition | undefined,
+  checks: readonly Check[],
+): Promise<number> {
+  const { context } = given
+  process.stderr.write(
+    `server ${context.server}, context ${context.context}, user ${context.user}: nothing is changed\n`,
+  )
+  const guest = guestOf(given, randomBytes(4).toString('hex'))
+  const { kube, home } = guest
+  await serverVersion(kube, context)
+  const workers = chooseWorkers(await listNodes(kube), given.nodeSelector)
+  const fixtures = fixturesOf(given, guest, workers)
+  const session = sessionOf(definition, guest, workers)
+  const declared = declaredIn(session)
+  const sections: [comment: string, objects: readonly KubernetesObject[]][] = [
+    [`for the whole run; ${home.byHand}`, [...home.objects, ...fixtureObjects(fixtures)]],
+    ['for the address that its pod will have', [handMadeSlice('192.0.2.1', fixtures)]],
+    ...checks
+      .filter((check) => !isPlain(check) && missingFeatures(check, declared).length === 0)
+      .map((check): [string, KubernetesObject[]] => [
+        `while ${check.id} runs; addresses of pods are filled in then`,
+        plannedObjects(check, fixtures, session.podSubnet),
+      ]),
+  ]
+  for (const [comment, objects] of sections) {
+    for (const object of objects) process.stdout.write(`---\n# ${comment}\n${dumpYaml(kube.marked(object))}`)
+  }
+  return exitCodes.passed
+}

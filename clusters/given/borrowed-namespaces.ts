@@ -1,0 +1,253 @@
+import type { KubernetesObject, V1ConfigMap, V1ObjectMeta } from '@kubernetes/client-node'
+import { awaitUntil } from '../../helpers/await.ts'
+import { budgets } from '../../helpers/budgets.ts'
+import { SetupError } from '../../helpers/errors.ts'
+import { managedLabel, programName, runLabel } from '../../helpers/fixture-pods.ts'
+import { apiMessage, isNotFound, withMarks, type Kube } from '../../helpers/kube.ts'
+import { expiryOf, marksOf } from './connection.ts'
+import {
+  Traces,
+  kubectl,
+  namesFrom,
+  takenNames,
+  type Home,
+  type HousingContext,
+  type Swept,
+} from './housing.ts'
+
+/**
+ * Two namespaces that are there already and stay. A run takes them by a ConfigMap that only one can create, and deletes
+ * only what has its label.
+ */
+
+/** Name of the ConfigMap that says whose the namespaces are. */
+const claimName = 'cni-conformance'
+
+/** Two namespaces of the user's, for one run at a time. */
+export function borrowedNamespaces({ given, kube, runId }: HousingContext, name: string): Home {
+  const namespaces = namesFrom(name)
+  const names = takenNames(namespaces)
+  const objects = names.map((namespace) => claimObject(namespace))
+  const selector = `${runLabel}=${runId}`
+  const traces = new Traces()
+  return {
+    namespaces,
+    what: `what it made in namespaces ${names.join(' and ')}`,
+    byHand: names
+      .map((each) => `${kubectl(given)} -n ${each} delete ${kinds.join(',')} -l ${selector}`)
+      .join(' && '),
+    objects,
+    async take() {
+      // In one order, so that two runs cannot each have one of them.
+      for (const claim of objects) await take(kube, claim, traces)
+      await refuseForeign(kube, names)
+    },
+    async leave(onSeen) {
+      if (traces.mayExist) await deleteRun(kube, names, runId, onSeen)
+    },
+    async keep() {
+      const expires = new Date(Date.now() + budgets.givenKeepMs.ms)
+      await kube.apply(objects.map((object) => withMarks(object, marksOf(runId, expires))))
+      return expires
+    },
+  }
+}
+
+const claimObject = (namespace: string): V1ConfigMap & KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: claimName, namespace },
+})
+
+/** Creates the claim on one namespace; one that has expired is swept and gives way. */
+async function take(kube: Kube, claim: V1ConfigMap, traces: Traces): Promise<void> {
+  const namespace = claim.metadata?.namespace ?? ''
+  for (let again = true; ; again = false) {
+    const refusal = await traces.made(() => create(kube, kube.marked(claim)))
+    if (refusal === undefined) return
+    const taken = refusal.startsWith('HTTP 409')
+    if (taken && again) await sweepBorrowed(kube, [namespace])
+    else throw taken ? await inUse(kube, namespace) : notToBeHad(namespace, refusal)
+  }
+}
+
+/** Creates, and never takes over as apply would; returns what the API server said against it. */
+async function create(kube: Kube, body: V1ConfigMap): Promise<string | undefined> {
+  try {
+    await kube.core.createNamespacedConfigMap({ namespace: body.metadata?.namespace ?? '', body })
+    return undefined
+  } catch (error) {
+    return apiMessage(error)
+  }
+}
+
+function notToBeHad(namespace: string, seen: string): SetupError {
+  return new SetupError({
+    what: `namespace ${namespace} cannot be taken`,
+    seen,
+    next: 'with --namespace NAME the namespaces NAME and NAME-other must exist, and this user must have the role in them that `cni-conformance rbac --namespace NAME` prints',
+  })
+}
+
+async function inUse(kube: Kube, namespace: string): Promise<SetupError> {
+  const claim = await kube.core.readNamespacedConfigMap({ name: claimName, namespace })
+  const run = claim.metadata?.labels?.[runLabel] ?? 'somebody else'
+  const expires = expiryOf(claim.metadata?.annotations)
+  return new SetupError({
+    what: `namespace ${namespace} is taken by run ${run}`,
+    seen: `its ConfigMap ${claimName} expires ${expires === undefined ? 'never' : `at ${expires.toISOString()}`}`,
+    next: 'wait until that run is over, or give this one two namespaces of its own; what has expired is deleted by the next run',
+  })
+}
+
+/** Kinds of all that a run makes in its namespaces, as kubectl names them. */
+const kinds = ['networkpolicies', 'pods', 'services', 'endpointslices', 'configmaps'] as const
+type Kind = (typeof kinds)[number]
+
+interface Found {
+  kind: Kind
+  namespace: string
+  name: string
+  metadata: V1ObjectMeta
+}
+
+type Lister = (target: {
+  namespace: string
+  labelSelector?: string
+}) => Promise<{ items: { metadata?: V1ObjectMeta }[] }>
+
+function clientOf(
+  kube: Kube,
+  kind: Kind,
+): { list: Lister; remove: (target: { name: string; namespace: string }) => Promise<unknown> } {
+  const { core, discovery, networking } = kube
+  switch (kind) {
+    case 'networkpolicies':
+      return {
+        list: (target) => networking.listNamespacedNetworkPolicy(target),
+        remove: (target) => networking.deleteNamespacedNetworkPolicy(target),
+      }
+    case 'pods':
+      return {
+        list: (target) => core.listNamespacedPod(target),
+        remove: (target) => core.deleteNamespacedPod(target),
+      }
+    case 'services':
+      return {
+        list: (target) => core.listNamespacedService(target),
+        remove: (target) => core.deleteNamespacedService(target),
+      }
+    case 'endpointslices':
+      return {
+        list: (target) => discovery.listNamespacedEndpointSlice(target),
+        remove: (target) => discovery.deleteNamespacedEndpointSlice(target),
+      }
+    case 'configmaps':
+      return {
+        list: (target) => core.listNamespacedConfigMap(target),
+        remove: (target) => core.deleteNamespacedConfigMap(target),
+      }
+  }
+}
+
+async function find(kube: Kube, names: readonly string[], labelSelector?: string): Promise<Found[]> {
+  const found = names.flatMap((namespace) =>
+    kinds.map(async (kind) => {
+      const target = { namespace, ...(labelSelector === undefined ? {} : { labelSelector }) }
+      const { items } = await clientOf(kube, kind).list(target)
+      return items.map(({ metadata = {} }): Found => ({
+        kind,
+        namespace,
+        name: metadata.name ?? '',
+        metadata,
+      }))
+    }),
+  )
+  return (await Promise.all(found)).flat()
+}
+
+const isOurs = ({ metadata }: Found): boolean =>
+  Object.entries(managedLabel).every(([key, value]) => metadata.labels?.[key] === value)
+
+/**
+ * The policies under test isolate every pod of a namespace, and what is applied takes objects of its names over: so
+ * nobody else may live there.
+ */
+async function refuseForeign(kube: Kube, names: readonly string[]): Promise<void> {
+  // Of these there are some in every namespace, or they come with a Service.
+  const ofEverybody: readonly Kind[] = ['configmaps', 'endpointslices']
+  const own: readonly string[] = [claimName, programName]
+  const foreign = (await find(kube, names)).filter(
+    (each) => !isOurs(each) && (!ofEverybody.includes(each.kind) || own.includes(each.name)),
+  )
+  if (foreign.length === 0) return
+  throw new SetupError({
+    what: `the namespaces ${names.join(' and ')} are not free: what is checked there would touch what lives there`,
+    seen: foreign.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`).join('\n'),
+    next: 'give two namespaces that nobody else uses',
+  })
+}
+
+/** Deletes all of a run but its claims, then those; so nobody takes the namespaces while something of it is left. */
+async function deleteRun(
+  kube: Kube,
+  names: readonly string[],
+  runId: string,
+  onSeen?: (seen: string) => void,
+): Promise<void> {
+  const selector = `${runLabel}=${runId}`
+  const isClaim = ({ kind, name }: Found): boolean => kind === 'configmaps' && name === claimName
+  const gone = async (which: (each: Found) => boolean): Promise<void> => {
+    await awaitUntil(
+      async () => {
+        const found = (await find(kube, names, selector)).filter((each) => isOurs(each) && which(each))
+        await Promise.all(found.map((each) => remove(kube, each)))
+        const seen = found.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`).join(', ')
+        return found.length === 0 ? { done: true, value: undefined } : { done: false, seen }
+      },
+      {
+        what: `the objects of run ${runId} to be gone`,
+        budget: budgets.givenDeleteMs,
+        next: names.map((each) => `kubectl -n ${each} delete ${kinds.join(',')} -l ${selector}`).join(' && '),
+        everyMs: 500,
+        ...(onSeen === undefined ? {} : { onSeen }),
+      },
+    )
+  }
+  await gone((each) => !isClaim(each))
+  await gone(isClaim)
+}
+
+async function remove(kube: Kube, { kind, namespace, name, metadata }: Found): Promise<void> {
+  if (metadata.deletionTimestamp !== undefined) return
+  try {
+    await clientOf(kube, kind).remove({ name, namespace })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
+/**
+ * Deletes what expired runs have left in these namespaces.
+ *
+ * @throws {BudgetExceeded} for what stays
+ */
+export async function sweepBorrowed(kube: Kube, names: readonly string[]): Promise<Swept> {
+  const found = (await find(kube, names, runLabel)).filter(isOurs)
+  const byRun = Map.groupBy(found, ({ metadata }) => metadata.labels?.[runLabel] ?? '')
+  const now = new Date()
+  const swept: Swept = { removed: [], kept: [] }
+  for (const [run, objects] of byRun) {
+    const claims = objects.filter(({ kind, name }) => kind === 'configmaps' && name === claimName)
+    const times = (claims.length > 0 ? claims : objects).map(({ metadata }) => expiryOf(metadata.annotations))
+    const last = times.includes(undefined) ? undefined : new Date(Math.max(...times.map(Number)))
+    if (last !== undefined && last < now) {
+      await deleteRun(kube, names, run)
+      swept.removed.push(...new Set(objects.map(({ namespace }) => `${namespace} (run ${run})`)))
+    } else {
+      for (const name of new Set(objects.map(({ namespace }) => namespace)))
+        swept.kept.push({ name, run, expires: last })
+    }
+  }
+  return swept
+}

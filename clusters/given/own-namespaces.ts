@@ -1,0 +1,137 @@
+import type { V1Namespace } from '@kubernetes/client-node'
+import { awaitUntil } from '../../helpers/await.ts'
+import { budgets } from '../../helpers/budgets.ts'
+import { SetupError } from '../../helpers/errors.ts'
+import { namespaceObjects, type FixtureNamespaces } from '../../helpers/fixture-objects.ts'
+import { managedLabel, runLabel } from '../../helpers/fixture-pods.ts'
+import { apiMessage, isNotFound, withMarks, type Kube } from '../../helpers/kube.ts'
+import { expiryOf, marksOf } from './connection.ts'
+import {
+  Traces,
+  kubectl,
+  namesFrom,
+  takenNames,
+  type Home,
+  type HousingContext,
+  type Swept,
+} from './housing.ts'
+
+/** Two namespaces that a run makes for itself. */
+
+/** Their names. */
+export const ownNames = (runId: string): FixtureNamespaces => namesFrom(`cni-conformance-${runId}`)
+
+/** Two new namespaces for a run; they and all in them go with it. */
+export function ownNamespaces({ given, kube, runId }: HousingContext): Home {
+  const namespaces = ownNames(runId)
+  const names = takenNames(namespaces)
+  const objects = namespaceObjects({ namespaces, runId, hostNetwork: false })
+  const traces = new Traces()
+  return {
+    namespaces,
+    what: `namespaces ${names.join(' and ')}`,
+    byHand: `${kubectl(given)} delete namespace ${names.join(' ')}`,
+    objects,
+    async take() {
+      for (const object of objects) {
+        const seen = await traces.made(() => kube.tryApply(object))
+        if (seen !== undefined) throw notToBeMade(object.metadata?.name ?? '', seen)
+      }
+    },
+    async leave(onSeen) {
+      if (!traces.mayExist) return
+      const ours = (namespace: V1Namespace): boolean => namespace.metadata?.labels?.[runLabel] === runId
+      await deleteNamespaces(kube, names, ours, onSeen)
+    },
+    async keep() {
+      const expires = new Date(Date.now() + budgets.givenKeepMs.ms)
+      await kube.apply(objects.map((object) => withMarks(object, marksOf(runId, expires))))
+      return expires
+    },
+  }
+}
+
+const notToBeMade = (name: string, seen: string): SetupError =>
+  new SetupError({
+    what: `namespace ${name} cannot be made`,
+    seen,
+    next: '`cni-conformance rbac` prints the role that a run needs; with --namespace it needs no right to make namespaces',
+  })
+
+/**
+ * Deletes the namespaces of runs that have expired: those with our label whose time is past, and no others. It does not
+ * wait for their end unless it is told to.
+ *
+ * @throws {BudgetExceeded} when they stay
+ */
+export async function sweepNamespaces(kube: Kube, options: { wait: boolean }): Promise<Swept> {
+  const [[key, value]] = Object.entries(managedLabel) as [[string, string]]
+  const labelSelector = `${key}=${value},${runLabel}`
+  const { items } = await kube.core.listNamespace({ labelSelector })
+  const now = new Date()
+  const swept: Swept = { removed: [], kept: [] }
+  for (const namespace of items) {
+    const name = namespace.metadata?.name ?? ''
+    if (hasExpired(namespace, now)) swept.removed.push(name)
+    else {
+      const run = namespace.metadata?.labels?.[runLabel] ?? ''
+      swept.kept.push({ name, run, expires: expiryOf(namespace.metadata?.annotations) })
+    }
+  }
+  const asked = (namespace: V1Namespace): boolean => hasExpired(namespace, now)
+  if (options.wait) await deleteNamespaces(kube, swept.removed, asked)
+  else await Promise.all(swept.removed.map((name) => askToDelete(kube, name, asked)))
+  return swept
+}
+
+function hasExpired({ metadata }: V1Namespace, now: Date): boolean {
+  const expires = expiryOf(metadata?.annotations)
+  return expires !== undefined && expires < now
+}
+
+/** Deletes namespaces that pass the test when they are looked at again, and waits until they are gone. */
+async function deleteNamespaces(
+  kube: Kube,
+  names: readonly string[],
+  may: (namespace: V1Namespace) => boolean,
+  onSeen?: (seen: string) => void,
+): Promise<void> {
+  await awaitUntil(
+    async () => {
+      const left = (await Promise.all(names.map((name) => askToDelete(kube, name, may)))).flat()
+      return left.length === 0 ? { done: true, value: undefined } : { done: false, seen: left.join('\n') }
+    },
+    {
+      what: `namespaces ${names.join(' and ')} to be gone`,
+      budget: budgets.givenDeleteMs,
+      next: `delete them by hand: kubectl delete namespace ${names.join(' ')}`,
+      everyMs: 500,
+      ...(onSeen === undefined ? {} : { onSeen }),
+    },
+  )
+}
+
+/** Asks once for the end of a namespace that lives; says what keeps one that is going. */
+async function askToDelete(
+  kube: Kube,
+  name: string,
+  may: (namespace: V1Namespace) => boolean,
+): Promise<string[]> {
+  try {
+    const namespace = await kube.core.readNamespace({ name })
+    // Somebody else's by now: not ours to wait for.
+    if (!may(namespace)) return []
+    const { metadata, status } = namespace
+    if (metadata?.deletionTimestamp === undefined) {
+      const preconditions = metadata?.uid === undefined ? {} : { uid: metadata.uid }
+      await kube.core.deleteNamespace({ name, body: { preconditions } })
+    }
+    const stuck = (status?.conditions ?? []).flatMap(({ status, message }) =>
+      status === 'True' && message !== undefined ? [message] : [],
+    )
+    return [`${name} is going${stuck.length === 0 ? '' : `: ${stuck.join('; ')}`}`]
+  } catch (error) {
+    if (isNotFound(error)) return []
+    return [`${name}: ${apiMessage(error)}`]
+  }
+}

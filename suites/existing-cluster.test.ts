@@ -1,0 +1,232 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { AuthorizationV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-node'
+import { dump, load } from 'js-yaml'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { readContext, type GivenContext } from '../clusters/given/connection.ts'
+import { rbacObjects } from '../clusters/given/rbac.ts'
+import { isRunNeed } from '../helpers/check-rules.ts'
+import { runLabel } from '../helpers/fixture-pods.ts'
+import { connectKube, type Kube } from '../helpers/kube.ts'
+import { readLegHandle } from '../helpers/leg-handle.ts'
+import { readRun, type Run } from '../reports/model.ts'
+import { checks } from './catalogue.ts'
+
+/** `test --kubeconfig` on the cluster of the suites, as if it were somebody else's. */
+
+const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
+/** Namespace of the runs that borrow one. */
+const borrowed = 'net-check'
+/** Name of all that `rbac` prints. */
+const role = { name: 'cni-conformance' }
+/** Three runs at once take 25 s; on a busy machine several times as long. */
+const timeout = 150_000
+
+/** As much of a definition as somebody may write: no features, so that policies must have no effect, or they have it. */
+const definition = (features: readonly string[]): string =>
+  `apiVersion: cni-conformance/v1\nname: guest\nfeatures: [${features.join(', ')}]\n`
+
+let folder = ''
+let tokenFile = ''
+let given: GivenContext
+let kube: Kube
+let runs: Record<'own' | 'role' | 'second' | 'ended', Promise<Ended>>
+
+/** All at once: what they do beside each other is part of what is tested. */
+beforeAll(async () => {
+  const leg = inject('leg')
+  if (leg.state === 'failed') throw new Error(`${leg.cluster}: ${leg.reason}`)
+  folder = await mkdtemp(join(tmpdir(), 'existing-'))
+  const handle = await readLegHandle(leg.handleFile)
+  given = readContext(handle.kubeconfig, undefined)
+  kube = connectKube(given.kubeconfig)
+  await kube.apply(rbacObjects(borrowed))
+  const { status } = await kube.core.createNamespacedServiceAccountToken({
+    ...role,
+    namespace: borrowed,
+    body: { spec: { audiences: [], expirationSeconds: 600 } },
+  })
+  tokenFile = join(folder, 'token.kubeconfig')
+  await writeFile(tokenFile, await withToken(given.kubeconfig, status?.token ?? ''), { mode: 0o600 })
+  const definitionFile = join(folder, 'guest.yaml')
+  await writeFile(definitionFile, definition(handle.features.filter((each) => each === 'network-policy')))
+  const some = [
+    'pod-to-pod/**',
+    'service/cluster-ip/**',
+    'network-policy/declaration',
+    'life-cycle/*/creation',
+  ]
+  const asRole = [`--kubeconfig=${tokenFile}`, `--namespace=${borrowed}`]
+  const own = start('own', '--level=core')
+  const ended = start('ended', '--level=core')
+  const first = start('role', definitionFile, ...asRole, ...some.map((glob) => `--check=${glob}`))
+  await seen(() => kube.core.readNamespacedConfigMap({ name: 'cni-conformance', namespace: borrowed }))
+  const second = start('second', `--namespace=${borrowed}`, '--level=core')
+  runs = { own: own.ended, role: first.ended, second: second.ended, ended: ended.ended }
+  await seen(async () => {
+    const journal = await readFile(join(folder, 'ended', 'events.jsonl'), 'utf8')
+    if (!journal.includes('"name":"fixtures"')) throw new Error('not yet')
+  })
+  ended.child.kill('SIGINT')
+}, timeout)
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  const rbac = kube.config.makeApiClient(RbacAuthorizationV1Api)
+  const { name } = role
+  await rbac.deleteClusterRoleBinding({ name })
+  await rbac.deleteClusterRole({ name })
+  await rbac.deleteNamespacedRoleBinding({ name, namespace: 'kube-system' })
+  await rbac.deleteNamespacedRole({ name, namespace: 'kube-system' })
+  await Promise.all(
+    [borrowed, `${borrowed}-other`].map((namespace) => kube.core.deleteNamespace({ name: namespace })),
+  )
+})
+
+interface Ended {
+  exitCode: number | null
+  stderr: string
+  run: Run
+}
+
+/** The command, with the context that it must be given where there is no terminal. */
+function start(name: string, ...argv: string[]): { child: ChildProcess; ended: Promise<Ended> } {
+  const reports = join(folder, name)
+  // A later flag takes the place of an earlier one.
+  const access = [`--kubeconfig=${given.kubeconfig}`, `--context=${given.context}`]
+  const child = spawn(process.execPath, [main, 'test', ...access, `--report-dir=${reports}`, ...argv], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const ending = async (): Promise<Ended> => {
+    const [stderr, [exitCode]] = await Promise.all([
+      text(child.stderr ?? process.stdin),
+      once(child, 'exit') as Promise<[number | null]>,
+    ])
+    return { exitCode, stderr, run: await readRun(join(reports, 'run.json')) }
+  }
+  return { child, ended: ending() }
+}
+
+/** What did not pass, but for what this run cannot or need not ask. */
+const off = ({ legs }: Run): string[] =>
+  legs.flatMap(({ outcomes }) =>
+    outcomes
+      .filter(({ outcome }) => outcome !== 'passed' && outcome !== 'unsupported')
+      .map(({ check, outcome, reason }) => `${check} ${outcome}: ${reason}`),
+  )
+
+/** Names of what a run has made that is still there: namespaces, or objects in those that it borrowed. */
+async function leftOf({ run }: Run): Promise<(string | undefined)[]> {
+  const labelSelector = `${runLabel}=${run.id}`
+  const { items: namespaces } = await kube.core.listNamespace({ labelSelector })
+  const lists = await Promise.all(
+    [borrowed, `${borrowed}-other`].flatMap((namespace) => [
+      kube.core.listNamespacedPod({ namespace, labelSelector }),
+      kube.core.listNamespacedService({ namespace, labelSelector }),
+      kube.core.listNamespacedConfigMap({ namespace, labelSelector }),
+      kube.networking.listNamespacedNetworkPolicy({ namespace, labelSelector }),
+      kube.discovery.listNamespacedEndpointSlice({ namespace, labelSelector }),
+    ]),
+  )
+  return [...namespaces, ...lists.flatMap(({ items }) => items)].map(({ metadata }) => metadata?.name)
+}
+
+/** Resolves when what is looked for is there. */
+const seen = (what: () => Promise<unknown>): Promise<void> =>
+  expect
+    .poll(
+      () =>
+        what().then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 60_000 },
+    )
+    .toBe(true)
+
+test(
+  'a run is green, says where it is and what it does not know, and leaves nothing',
+  async () => {
+    const { exitCode, run, stderr } = await runs.own
+    expect(off(run)).toEqual([])
+    expect(exitCode).toBe(0)
+    const { id } = run.run
+    expect(stderr).toContain(
+      `server ${given.server}, context ${given.context}, user ${given.user}; namespaces cni-conformance-${id} and cni-conformance-${id}-other for this run`,
+    )
+    const [leg] = run.legs
+    expect(leg?.identity.kubernetes).toMatch(/^v1\./)
+    expect(leg?.identity.nodes.length).toBeGreaterThan(2)
+    expect(leg?.cluster.definition.cni.name).toBe('unknown')
+    const lacking = leg?.outcomes.filter(({ outcome }) => outcome === 'unsupported')
+    // What a guest has not, and nobody has told.
+    const needing = checks.filter(({ level, features }) => level === 'core' && features.some(isRunNeed))
+    expect(lacking?.map(({ check }) => check)).toEqual(needing.map(({ id }) => id))
+    expect(needing.map(({ id }) => id)).toContain('pod/address/in-range')
+    expect(await leftOf(run)).toEqual([])
+  },
+  timeout,
+)
+
+test(
+  'beside it the printed role is enough for checks of every kind, in namespaces that stay',
+  async () => {
+    const { exitCode, run } = await runs.role
+    expect(off(run)).toEqual([])
+    expect(exitCode).toBe(0)
+    expect(run.legs[0]?.cluster.name).toBe('guest')
+    const passed = run.legs[0]?.outcomes
+      .filter(({ outcome }) => outcome === 'passed')
+      .map(({ check }) => check)
+    expect(passed).toEqual(expect.arrayContaining(['life-cycle/pod/creation', 'life-cycle/service/creation']))
+    expect(await leftOf(run)).toEqual([])
+  },
+  timeout,
+)
+
+test('the printed role has nothing to do with Secrets', async () => {
+  const asRole = connectKube(tokenFile).config.makeApiClient(AuthorizationV1Api)
+  for (const namespace of [borrowed, `${borrowed}-other`, 'kube-system', 'default']) {
+    const { status } = await asRole.createSelfSubjectRulesReview({ body: { spec: { namespace } } })
+    const rules = status?.resourceRules ?? []
+    expect(status?.incomplete).toBe(false)
+    expect(rules.length).toBeGreaterThan(1)
+    const all = rules.flatMap(({ resources = [] }) => resources)
+    expect(all.filter((each) => /^(\*|secrets)/.test(each))).toEqual([])
+  }
+})
+
+test(
+  'a second run in the same namespaces is refused by the name of the first',
+  async () => {
+    const [first, second] = [await runs.role, await runs.second]
+    expect(second.exitCode).toBe(3)
+    expect(second.run.legs[0]?.setupFailure?.what).toBe(
+      `namespace ${borrowed} is taken by run ${first.run.run.id}`,
+    )
+  },
+  timeout,
+)
+
+test(
+  'a run that is ended in the middle leaves nothing',
+  async () => {
+    const { exitCode, run, stderr } = await runs.ended
+    expect([exitCode, run.verdict.exitCode]).toEqual([130, 130])
+    expect(stderr).toContain('SIGINT: writing the report')
+    expect(run.legs[0]?.phases.map(({ name }) => name)).toContain('delete')
+    expect(await leftOf(run)).toEqual([])
+  },
+  timeout,
+)
+
+/** The kubeconfig with a token in the place of its user's certificate. */
+async function withToken(file: string, token: string): Promise<string> {
+  const config = load(await readFile(file, 'utf8')) as { users: { user: Record<string, string> }[] }
+  for (const each of config.users) each.user = { token }
+  return dump(config)
+}
