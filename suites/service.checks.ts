@@ -87,9 +87,9 @@ const headless = defineCheck({
   id: 'service/headless',
   level: 'core',
   covers: ['S4'],
-  requirement: 'The name of a headless Service MUST lead to its pods, with no ClusterIP between.',
+  requirement: 'The name of a headless Service MUST lead to each of its pods, with no ClusterIP between.',
   pods: bothNodes,
-  probes: everyProtocol('echo-headless', 'fqdn'),
+  probes: everyProtocol('echo-headless', 'fqdn').map((probe) => ({ ...probe, answeredBy: 'every-endpoint' })),
 })
 
 const namedTargetPorts = defineCheck({

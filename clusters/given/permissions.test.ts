@@ -130,7 +130,7 @@ test('every request that the code makes is in the table', async () => {
     if (/\.test\.ts$|\.testdata\.ts$/.test(file)) continue
     const text = await readFile(join(root, file), 'utf8')
     const found = text.matchAll(
-      /\b(?:core|networking|discovery|apps)\s*\.\s*(?<method>(?<verb>[a-z]+)(?<spaced>Namespaced)?(?<kind>[A-Z]\w*?)(?<all>ForAllNamespaces)?)\(/g,
+      /\b(?<!z\.)(?:core|networking|discovery|apps)\s*\.\s*(?<method>(?<verb>[a-z]+)(?<spaced>Namespaced)?(?<kind>[A-Z]\w*?)(?<all>ForAllNamespaces)?)\(/g,
     )
     for (const { groups = {} } of found) {
       const { method = '', verb = '', spaced, kind = '', all } = groups

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import { Slots } from './slots.ts'
@@ -24,20 +25,24 @@ export function shortenLookups(env: NodeJS.ProcessEnv): void {
 
 interface Answer {
   error: NodeJS.ErrnoException | null
-  address: string
+  addresses: readonly string[]
   ms: number
 }
 
 /** The youngest running lookup of each name. */
 const running = new Map<string, { startedMs: number; answer: Promise<Answer> }>()
 
-/** Calls `next` with the address of a host, as every program in the pod would find it, or ends the trial. */
+/**
+ * Calls `next` with an address of a host, as every program in the pod would find it, or ends the trial. Of several any
+ * one: getaddrinfo puts the nearest first (RFC 6724), and of the pods of a headless Service that is the asking pod itself.
+ */
 export function resolve(host: string, trial: Trial, next: (address: string) => void): void {
   if (isIP(host) !== 0) return next(host)
   trial.phase = 'resolve'
   void find(host, trial).then((answer) => {
     if (trial.ended || answer === undefined) return
-    if (answer.error === null) next(answer.address)
+    const { addresses } = answer
+    if (answer.error === null) next(addresses[randomInt(Math.max(1, addresses.length))] ?? '')
     // Server silent, refusing, unreachable or SERVFAIL: getaddrinfo gives EAI_AGAIN for all of them, at once or late.
     else if (answer.error.code === 'EAI_AGAIN') {
       const detail = `EAI_AGAIN after ${answer.ms} ms: no usable answer from the DNS server`
@@ -65,10 +70,11 @@ function start(host: string): Promise<Answer> {
   const answer = new Promise<Answer>((settle) => {
     // A alone: an A and an AAAA question leave one socket at once, and the conntrack of a busy node drops one of the two
     // (kubernetes issue 56903). getaddrinfo then says that the name does not exist.
-    lookup(host, { family: 4 }, (error, address) => {
+    lookup(host, { family: 4, all: true }, (error, found) => {
       threads.give()
       if (running.get(host)?.startedMs === startedMs) running.delete(host)
-      settle({ error, address, ms: Math.round(performance.now() - startedMs) })
+      const addresses = error === null ? found.map(({ address }) => address) : []
+      settle({ error, addresses, ms: Math.round(performance.now() - startedMs) })
     })
   })
   running.set(host, { startedMs, answer })

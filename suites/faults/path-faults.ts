@@ -170,13 +170,13 @@ const neighboursDropped: Fault = {
     'pod-to-pod/same-node/*',
     'pod/ports/independent',
     'service/cluster-ip/*',
-    'service/{spread,internal-traffic-policy,without-selector}',
+    'service/{spread,internal-traffic-policy,without-selector,headless}',
   ],
   // A SYN that is dropped here has no entry in conntrack yet: sent again, it is translated anew, and mostly to another
   // endpoint. Only the checks that must see every endpoint are sure to miss one.
   either: [
     'service/{name,node-port}/*',
-    'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
+    'service/{named-target-ports,same-port,external-name,session-affinity}',
   ],
   ...packetFilterFault((context) =>
     forEachPod(context, (ip, neighbours) =>
