@@ -246,6 +246,7 @@ describe('verdicts', () => {
       'service/cluster-ip/tcp',
       'service/cluster-ip/udp',
       'service/cluster-ip/http',
+      'service/headless',
       'service/internal-traffic-policy',
       'service/spread',
     ])
