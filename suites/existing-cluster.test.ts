@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { AuthorizationV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-node'
 import { dump, load } from 'js-yaml'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { readContext, type GivenContext } from '../clusters/given/connection.ts'
 import { rbacObjects } from '../clusters/given/rbac.ts'
 import { isRunNeed } from '../helpers/check-rules.ts'
@@ -136,17 +136,8 @@ async function leftOf({ run }: Run): Promise<(string | undefined)[]> {
 }
 
 /** Resolves when what is looked for is there. */
-const seen = (what: () => Promise<unknown>): Promise<void> =>
-  expect
-    .poll(
-      () =>
-        what().then(
-          () => true,
-          () => false,
-        ),
-      { timeout: 60_000 },
-    )
-    .toBe(true)
+const seen = (what: () => Promise<unknown>): Promise<unknown> =>
+  vi.waitFor(what, { timeout: 60_000, interval: 200 })
 
 test(
   'a run is green, says where it is and what it does not know, and leaves nothing',
