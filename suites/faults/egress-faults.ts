@@ -9,27 +9,40 @@ const clients: readonly Victim[] = [
   { node: 'worker2', name: 'worker2-a' },
 ]
 
+/**
+ * What packets of a pod to the API server look like where they leave it: to its ClusterIP, or, where a network serves
+ * Services in place of kube-proxy, already to the control plane that the pod's socket was given.
+ */
+const toApiServer = ({ world }: FaultContext): string[][] => [
+  ['-d', world.apiServer.ip, '-p', 'tcp'],
+  ...world.nodes
+    .filter(({ role }) => role === 'control-plane')
+    .map(({ address }) => ['-d', address, '-p', 'tcp', '--dport', '6443']),
+]
+
+/** Rules in the networks of both pods, for all of that. */
+const onTheWayToApiServer = (
+  context: FaultContext,
+  table: Rule['table'],
+  target: readonly string[],
+): Rule[] =>
+  clients.flatMap((pod) =>
+    toApiServer(context).map((match) => ({ pod, table, chain: 'OUTPUT', match: [...match, ...target] })),
+  )
+
 const apiServerDropped: Fault = {
   id: 'api-server-dropped',
-  breaks: 'What two pods send to the ClusterIP of the API server is dropped.',
+  breaks: 'What two pods send to the API server is dropped.',
   red: () => ['egress/api-server/*'],
-  ...packetFilterFault(({ world }) =>
-    clients.map((pod) => ({
-      pod,
-      table: 'filter',
-      chain: 'OUTPUT',
-      match: ['-d', world.apiServer.ip, '-j', 'DROP'],
-    })),
-  ),
+  ...packetFilterFault((context) => onTheWayToApiServer(context, 'filter', ['-j', 'DROP'])),
 }
 
 /** The kubelet's: it speaks TLS on every node, and is not the API server. */
 const impostorPort = 10_250
 
-const impostor = packetFilterFault(({ world, workers: [node] }) => {
-  const target = `${addressOf(world, node)}:${impostorPort}`
-  const match = ['-d', world.apiServer.ip, '-p', 'tcp', '-j', 'DNAT', '--to-destination', target]
-  return clients.map((pod) => ({ pod, table: 'nat', chain: 'OUTPUT', match }))
+const impostor = packetFilterFault((context) => {
+  const target = `${addressOf(context.world, context.workers[0])}:${impostorPort}`
+  return onTheWayToApiServer(context, 'nat', ['-j', 'DNAT', '--to-destination', target])
 })
 
 const apiServerImpostor: Fault = {
