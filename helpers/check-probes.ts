@@ -224,7 +224,8 @@ export const needsNodes = (probe: Probe): boolean =>
 
 /** Is this probe so much that it is asked when nobody else is? */
 export const isHeavyProbe = (probe: Probe): boolean =>
-  'to' in probe && (probe.protocol === 'bulk' || probe.connections > 1)
+  ('to' in probe && (probe.protocol === 'bulk' || probe.connections > 1)) ||
+  ('service' in probe && probe.answeredBy === 'evenly')
 
 export type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
