@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { budgets } from '../../helpers/budgets.ts'
-import { isLight, isPlain, type Check } from '../../helpers/check.ts'
+import { isHeavy, isLight, isPlain, type Check } from '../../helpers/check.ts'
 import type { Outcome } from '../../helpers/observation.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
@@ -42,7 +42,11 @@ export async function detect(
   const isStepped = picomatch([...(fault.stepped ?? [])])
   // What comes with the steps of a check is made when the others have been asked: they could say nothing about it.
   const comesWithSteps = fault.when in stepMoments
-  const asked = checks.filter((check) => (isPlain(check) ? !comesWithSteps : isStepped(check.id)))
+  // What comes in the middle of the light checks is over, or half over, when the heavy ones are asked after them.
+  const isLate = (check: Check): boolean => fault.when === 'mid-run' && isHeavy(check)
+  const asked = checks.filter((check) =>
+    isPlain(check) ? !comesWithSteps && !isLate(check) : isStepped(check.id),
+  )
   let outcomes: Outcome[] = []
   let vacuous: string | undefined
   try {

@@ -43,7 +43,7 @@ const podKilled: Fault = {
     'cni/{endpoints/listed,address-range/of-node}',
     'pod-to-pod/same-node/{tcp,http,source-address,long-datagram}',
     'service/cluster-ip/{tcp,http}',
-    'service/{without-selector,internal-traffic-policy,spread}',
+    'service/{without-selector,internal-traffic-policy}',
   ],
   // The pod leaves its Services when its kubelet notices, which is before or after the question. A datagram is sent
   // again until the end of its time, and by then the kubelet may have started the container anew; so it may have when
