@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { capacityFor, memoryOf, type CapacityMachine } from './capacity.ts'
 
 const lab: CapacityMachine = {
-  cpus: 2,
+  cpus: 3,
   memoryAvailableMiB: 22_811,
   diskFreeMiB: 100_000,
   inotify: { maxUserInstances: 128, maxUserWatches: 1_000_000, inUse: 10 },
@@ -12,7 +12,7 @@ const lab: CapacityMachine = {
 }
 const three = Array.from({ length: 3 }, () => ({ controlPlane: 1, workers: 2, cniMiB: 40 }))
 
-test('three clusters of three nodes on two processors stand at once', () => {
+test('three clusters of three nodes on three processors stand at once', () => {
   expect(capacityFor(three, lab)).toEqual({ jobs: 3, budgetMiB: 5_010, nodes: 9, limit: undefined })
 })
 
@@ -22,6 +22,7 @@ test('what there is too little of decides, and is named', () => {
     return [jobs, limit]
   }
   expect(limitOf({ cpus: 1 })).toEqual([1, '1 processor is good for 1'])
+  expect(limitOf({ cpus: 2 })).toEqual([2, '2 processors are good for 2'])
   expect(limitOf({}, 2)).toEqual([2, '--jobs says so'])
   expect(limitOf({ cpus: 1 }, 3)).toEqual([3, undefined])
   expect(limitOf({ memoryAvailableMiB: 5_000 })).toEqual([

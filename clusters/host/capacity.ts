@@ -34,10 +34,10 @@ const [controlPlaneMiB, workerMiB] = [550, 300]
 const runnerMiB = 400
 
 /**
- * Clusters per processor. To create one is CPU-bound for half of its time and waits for the other half: three at once
- * on two processors took 0.75 of the time of three in sequence.
+ * Clusters per processor. Three at once on two processors took 379 s and, one after the other, about 300 s: their checks
+ * wait for each other's processor time, and answers came seconds late.
  */
-const clustersPerCpu = 1.5
+const clustersPerCpu = 1
 
 /** Memory of one cluster and the process that runs it. */
 export function memoryOf({ controlPlane, workers, cniMiB }: ClusterSize): number {
