@@ -186,6 +186,16 @@ describe.concurrent('checks of what comes and goes', () => {
     })
   })
 
+  test('no pod keeps the former address of another check, about which nothing could be said', async () => {
+    const addresses = ['10.244.1.200', '10.244.1.201', '10.244.1.201', '10.244.1.200']
+    const checks = [...one('pod/no-stale-answer'), ...one('pod/former-record')]
+    const network = simulate({ world, life: { addresses } })
+    const outcomes = await runSteps(checks, { ...network, settledMs: 300 })
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['passed', 'passed'])
+    const starts = network.log.changes.filter((change) => change.startsWith('start '))
+    expect(starts.length).toBeGreaterThan(4)
+  })
+
   describe('the record of a former address', () => {
     test('that leads to the new pod fails the check', async () => {
       const { outcome } = await outcomeOn('pod/former-record', {

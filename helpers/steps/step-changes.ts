@@ -27,6 +27,12 @@ export interface ChangeContext {
   deleteService(target: { name: string; namespace: string }): Promise<unknown>
 }
 
+/** The same beside other checks. */
+export interface StepChangeContext extends ChangeContext {
+  /** Had a pod of one of these checks this address before it was stopped? */
+  isFormer(ip: string): boolean
+}
+
 /** What a check has made. Everything in it is deleted when the check ends. */
 export interface Made {
   /** Its policies that are in force now, by the name that the check gives them. */
@@ -80,7 +86,7 @@ export async function change(
   bound: BoundCheck,
   made: Made,
   step: Step,
-  context: ChangeContext,
+  context: StepChangeContext,
 ): Promise<Changed> {
   const measurements: Changed['measurements'] = []
   await remove(bound, made, step.delete, context)
@@ -111,10 +117,15 @@ export async function change(
   return { starts, measurements, ...(refused === undefined ? {} : { refusal: refused }) }
 }
 
-/** Times that a pod is started again because it got its former address; one try in 254 does on Cilium. */
+/** Times that a pod is started again because it got a former address; one try in 254 does on Cilium. */
 const otherAddressTries = 3
 
-async function start(bound: BoundCheck, made: Made, role: string, context: ChangeContext): Promise<PodStart> {
+async function start(
+  bound: BoundCheck,
+  made: Made,
+  role: string,
+  context: StepChangeContext,
+): Promise<PodStart> {
   const wanted = bound.pods.get(role)
   if (wanted === undefined) throw new Error(`${bound.check.id} declares no pod "${role}"`)
   for (let left = otherAddressTries; ; left--) {
@@ -123,10 +134,11 @@ async function start(bound: BoundCheck, made: Made, role: string, context: Chang
     const started = await context.startPod(wanted)
     if (started.state !== 'ready') return started
     made.running.set(role, started.pod)
+    if (!context.isFormer(started.pod.ip) || left <= 1) return started
+    // While it has a former address nothing can be said about that one; what it had for a moment is not asked about.
     const former = made.former.get(role)
-    if (started.pod.ip !== former?.ip || left <= 1) return started
-    // While it has its former address nothing can be said about that one.
     await stop(made, role, context)
+    if (former !== undefined) made.former.set(role, former)
   }
 }
 

@@ -121,8 +121,10 @@ async function runStep(phase: readonly Running[], index: number, context: StepCo
   })
   await tellMoments('before', turning, context.onMoment)
   const startedMs = performance.now()
+  const isFormer = (ip: string): boolean =>
+    phase.some(({ made }) => [...made.former.values()].some((pod) => pod.ip === ip))
   const changed = await Promise.all(
-    turning.map(({ running, step }) => change(running.bound, running.made, step, context)),
+    turning.map(({ running, step }) => change(running.bound, running.made, step, { ...context, isFormer })),
   )
   await tellMoments('after', turning, context.onMoment)
   const living = changed.some(({ starts }) => starts.size > 0) ? await context.livingPods() : []
