@@ -13,3 +13,9 @@ test('every check, number and fault has one place in the catalogue, and every li
   expect(links.filter((name) => !anchors.includes(name))).toEqual([])
   expect(links.length).toBeGreaterThan(checks.length)
 })
+
+test('no requirement is without a check, and no check without a fault', () => {
+  const text = catalogueMarkdown()
+  expect(text).not.toContain('Not covered by a check yet')
+  expect(text).not.toContain('Not turned red by a fault yet')
+})

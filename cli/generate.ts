@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { definitionJsonSchema } from '../clusters/definition-schema.ts'
 import { checksJsonSchema } from '../suites/own/own-checks-schema.ts'
 import { catalogueMarkdown } from './catalogue.ts'
+import { detectionMarkdown } from './detection-page.ts'
 
 /**
  * Writes the files that are made from the code. Run by `npm run generate`; a unit test says when they are stale.
@@ -15,6 +16,7 @@ const generated: Readonly<Record<string, () => string>> = {
   'clusters/cluster.schema.json': () => JSON.stringify(definitionJsonSchema()),
   'suites/checks.schema.json': () => JSON.stringify(checksJsonSchema()),
   'docs/catalogue.md': catalogueMarkdown,
+  'docs/detection.md': detectionMarkdown,
 }
 
 /** The text of each generated file, in the project's format. */

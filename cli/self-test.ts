@@ -10,6 +10,7 @@ import { capacityFor, readCapacityMachine } from '../clusters/host/capacity.ts'
 import { sizeOf } from '../clusters/runnable.ts'
 import { UsageError, exitCodes } from '../helpers/errors.ts'
 import { run } from '../helpers/exec.ts'
+import { measuredFolder } from '../suites/faults/measured.ts'
 import { dealFaults } from './dealt-faults.ts'
 
 /**
@@ -65,7 +66,11 @@ const conformance = clusters.map((cluster, at): Part => {
   return {
     project: 'conformance',
     label: definitions[at]?.definition.name ?? cluster,
-    env: { CNI: cluster, ...(faults === undefined ? {} : { FAULTS: faults }) },
+    env: {
+      CNI: cluster,
+      ...(faults === undefined ? {} : { FAULTS: faults }),
+      ...(options.detection ? { DETECTION_RECORD: join(root, measuredFolder) } : {}),
+    },
     ...(at > 0 ? { without: guests } : {}),
   }
 })

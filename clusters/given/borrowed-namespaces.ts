@@ -3,10 +3,11 @@ import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import { SetupError } from '../../helpers/errors.ts'
 import { managedLabel, programName, runLabel } from '../../helpers/fixture-pods.ts'
-import { apiMessage, isNotFound, withMarks, type Kube } from '../../helpers/kube.ts'
-import { expiryOf, marksOf } from './connection.ts'
+import { apiMessage, isNotFound, type Kube } from '../../helpers/kube.ts'
+import { expiryOf } from './connection.ts'
 import {
   Traces,
+  keepFor,
   kubectl,
   namesFrom,
   takenNames,
@@ -24,7 +25,8 @@ import {
 const claimName = 'cni-conformance'
 
 /** Two namespaces of the user's, for one run at a time. */
-export function borrowedNamespaces({ given, kube, runId }: HousingContext, name: string): Home {
+export function borrowedNamespaces(context: HousingContext, name: string): Home {
+  const { given, kube, runId } = context
   const namespaces = namesFrom(name)
   const names = takenNames(namespaces)
   const objects = names.map((namespace) => claimObject(namespace))
@@ -45,11 +47,7 @@ export function borrowedNamespaces({ given, kube, runId }: HousingContext, name:
     async leave(onSeen) {
       if (traces.mayExist) await deleteRun(kube, names, runId, onSeen)
     },
-    async keep() {
-      const expires = new Date(Date.now() + budgets.givenKeepMs.ms)
-      await kube.apply(objects.map((object) => withMarks(object, marksOf(runId, expires))))
-      return expires
-    },
+    keep: () => keepFor(context, objects),
   }
 }
 

@@ -1,7 +1,8 @@
 import type { KubernetesObject } from '@kubernetes/client-node'
+import { budgets } from '../../helpers/budgets.ts'
 import type { FixtureNamespaces } from '../../helpers/fixture-objects.ts'
-import type { Kube } from '../../helpers/kube.ts'
-import type { GivenContext } from './connection.ts'
+import { withMarks, type Kube } from '../../helpers/kube.ts'
+import { marksOf, type GivenContext } from './connection.ts'
 
 /** Where a run lives on a cluster that is not ours: two namespaces, and how they are taken and left. */
 
@@ -67,6 +68,16 @@ export const namesFrom = (main: string): FixtureNamespaces => ({
 
 /** Those of the fixture namespaces that a run takes: no pod has the network of its node on a cluster that is not ours. */
 export const takenNames = ({ main, other }: FixtureNamespaces): string[] => [main, other]
+
+/** Marks the objects of a home that is kept with the time when it expires, and returns that. */
+export async function keepFor(
+  { kube, runId }: HousingContext,
+  objects: readonly KubernetesObject[],
+): Promise<Date> {
+  const expires = new Date(Date.now() + budgets.givenKeepMs.ms)
+  await kube.apply(objects.map((object) => withMarks(object, marksOf(runId, expires))))
+  return expires
+}
 
 /** What expired runs have left. */
 export interface Swept {

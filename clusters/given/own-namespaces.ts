@@ -4,10 +4,11 @@ import { budgets } from '../../helpers/budgets.ts'
 import { SetupError } from '../../helpers/errors.ts'
 import { namespaceObjects, type FixtureNamespaces } from '../../helpers/fixture-objects.ts'
 import { managedLabel, runLabel } from '../../helpers/fixture-pods.ts'
-import { apiMessage, isNotFound, withMarks, type Kube } from '../../helpers/kube.ts'
-import { expiryOf, marksOf } from './connection.ts'
+import { apiMessage, isNotFound, type Kube } from '../../helpers/kube.ts'
+import { expiryOf } from './connection.ts'
 import {
   Traces,
+  keepFor,
   kubectl,
   namesFrom,
   takenNames,
@@ -22,7 +23,8 @@ import {
 export const ownNames = (runId: string): FixtureNamespaces => namesFrom(`cni-conformance-${runId}`)
 
 /** Two new namespaces for a run; they and all in them go with it. */
-export function ownNamespaces({ given, kube, runId }: HousingContext): Home {
+export function ownNamespaces(context: HousingContext): Home {
+  const { given, kube, runId } = context
   const namespaces = ownNames(runId)
   const names = takenNames(namespaces)
   const objects = namespaceObjects({ namespaces, runId, hostNetwork: false })
@@ -43,11 +45,7 @@ export function ownNamespaces({ given, kube, runId }: HousingContext): Home {
       const ours = (namespace: V1Namespace): boolean => namespace.metadata?.labels?.[runLabel] === runId
       await deleteNamespaces(kube, names, ours, onSeen)
     },
-    async keep() {
-      const expires = new Date(Date.now() + budgets.givenKeepMs.ms)
-      await kube.apply(objects.map((object) => withMarks(object, marksOf(runId, expires))))
-      return expires
-    },
+    keep: () => keepFor(context, objects),
   }
 }
 
