@@ -103,5 +103,6 @@ function reasonOf(off: readonly Observation[]): string {
   if (first === undefined) return ''
   const more = off.length > 1 ? ` (and ${off.length - 1} more)` : ''
   const when = first.step === undefined ? '' : `${first.step}: `
-  return `${when}${first.verdict}, expected ${first.expected}: ${first.probe}: ${first.detail ?? ''}${more}`
+  const detail = first.detail === undefined ? '' : `: ${first.detail}`
+  return `${when}${first.verdict}, expected ${first.expected}: ${first.probe}${detail}${more}`
 }

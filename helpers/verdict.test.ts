@@ -2,7 +2,6 @@ import { assert, integer, property } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import type { Identity, WireEnd, WireProbe, WireResult } from './agent/protocol.ts'
-import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { outcomeOf, withNeeds, type Declared } from './outcome.ts'
@@ -265,92 +264,5 @@ describe('verdicts', () => {
       const wrong = new RegExp(`^dns/(service-ip|each-server)/(?!large-udp|nobody${right})`)
       expect(failed).toEqual(checks.filter(({ id }) => wrong.test(id)).map(({ id }) => id))
     }
-  })
-})
-
-describe('outcomes', () => {
-  const [check] = checks
-  if (check === undefined) throw new Error('the catalogue is empty')
-  const seen = (verdict: Observation['verdict']): Observation => ({
-    probe: 'a -> b',
-    from: { name: 'a' },
-    to: { name: 'b' },
-    via: 'pod-ip',
-    protocol: 'tcp',
-    expected: 'reached',
-    verdict,
-    attempts: 1,
-    asked: 1,
-    answered: 0,
-    peers: [],
-  })
-  const deviation = {
-    check: check.id,
-    verdict: 'timed-out' as const,
-    reason: 'known',
-    issue: 'https://example.org/1',
-    until: '2999-01-01',
-  }
-
-  test('a declared deviation is expected, any other verdict is a failure, and a pass is one too', () => {
-    const declared = { ...declares, expect: [deviation] }
-    expect(outcomeOf(check, [seen('timed-out')], 1, declared).outcome).toBe('expected')
-    expect(outcomeOf(check, [seen('refused')], 1, declared).outcome).toBe('failed')
-    expect(outcomeOf(check, [seen('reached')], 1, declared)).toMatchObject({
-      outcome: 'failed',
-      reason: expect.stringContaining('remove the deviation') as string,
-    })
-  })
-
-  test('a check may deviate in two ways; each must be seen, and nothing else', () => {
-    const other = { ...deviation, verdict: 'refused' as const, issue: 'https://example.org/2' }
-    const declared = { ...declares, expect: [deviation, other] }
-    const kind = (...verdicts: Observation['verdict'][]): string =>
-      outcomeOf(check, verdicts.map(seen), 1, declared).outcome
-    expect(kind('timed-out', 'refused', 'reached')).toBe('expected')
-    expect(kind('timed-out', 'refused', 'wrong-peer')).toBe('failed')
-    expect(kind('timed-out', 'refused', 'unknown')).toBe('failed')
-    expect(kind('unknown', 'reached')).toBe('not-run')
-    expect(outcomeOf(check, [seen('timed-out')], 1, declared)).toMatchObject({
-      outcome: 'failed',
-      reason:
-        'refused is no longer seen, although the cluster file expects it: remove that deviation (https://example.org/2)',
-    })
-  })
-
-  test('a failure that was seen is not hidden by a row that is missing', () => {
-    expect(outcomeOf(check, [seen('unknown'), seen('timed-out')], 1, declares).outcome).toBe('failed')
-    expect(outcomeOf(check, [seen('unknown'), seen('reached')], 1, declares).outcome).toBe('not-run')
-    expect(outcomeOf(check, [], 1, declares).outcome).toBe('not-run')
-  })
-
-  test('core checks need no feature; extended ones say which feature is missing', () => {
-    const extended = { ...check, level: 'extended' as const, features: ['ipv6' as const] }
-    expect(outcomeOf(extended, [], 1, declares)).toMatchObject({
-      outcome: 'unsupported',
-      reason: 'the cluster does not declare ipv6: `features: [ipv6]` in its definition does',
-    })
-    expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
-  })
-
-  test('what a run itself lacks makes a core check unsupported too', () => {
-    const asking = { ...check, features: ['host-network' as const, 'outside' as const] }
-    const lacking = { ...declares, features: ['outside'] }
-    expect(outcomeOf(asking, [], 1, lacking)).toMatchObject({
-      outcome: 'unsupported',
-      reason: 'it asks from or at nodes, and this run has no pods with the network of their nodes',
-    })
-    expect(outcomeOf(asking, [seen('reached')], 1, declares).outcome).toBe('passed')
-  })
-
-  test('of what a run lacks core checks too are unsupported, each lack with its reason', () => {
-    const core = { ...check, level: 'core' as const, features: ['pod-cidr' as const] }
-    expect(outcomeOf(core, [seen('reached')], 1, declares)).toMatchObject({
-      outcome: 'unsupported',
-      reason: expect.stringMatching(/pod CIDR .* `network.podSubnet` in a definition does/),
-    })
-    expect(outcomeOf(core, [seen('reached')], 1, withNeeds(declares, ['pod-cidr'])).outcome).toBe('passed')
-    const both = { ...check, level: 'extended' as const, features: ['ipv6' as const, 'pod-cidr' as const] }
-    expect(outcomeOf(both, [], 1, declares).reason).toMatch(/ipv6.*; .*pod CIDR/)
   })
 })
