@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+/** The tests that must notice a changed verdict, for `npm run test:mutation`. */
+export default defineConfig({
+  test: {
+    include: [
+      'helpers/{verdict,target-verdict,api-verdict,outcome}.test.ts',
+      'helpers/looks/*.test.ts',
+      'reports/{gate,verdict}.test.ts',
+    ],
+    testTimeout: 60_000,
+  },
+})
