@@ -1,12 +1,19 @@
 import { median } from 'simple-statistics'
 import type { Facts, Of, WireProbe, WireResult } from './agent/protocol.ts'
 import { backendsProblem } from './backends.ts'
-import type { OutsideProbe, PathProbe, Verdict } from './check-probes.ts'
+import {
+  outsideName,
+  type OutsideProbe,
+  type PathProbe,
+  type ServiceProbe,
+  type Verdict,
+} from './check-probes.ts'
 import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
+import { unlessUncontrolled } from './silence-verdict.ts'
 import { judgeTarget } from './target-verdict.ts'
 import type { World } from './world.ts'
 
@@ -37,7 +44,7 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
   const receipt = planned.receipt && replies.result(planned.receipt.agent, planned.receipt.wire.id)
   return {
     probe: describe(planned),
-    from: { name: planned.from.fullName, node: planned.from.pinnedTo, address: planned.from.ip },
+    from: askerOf(planned),
     to: planned.to,
     ...wayOf(planned),
     expected: planned.probe.expect,
@@ -49,6 +56,11 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     peers: peersOf(answered),
     ...(detail === undefined ? {} : { detail }),
   }
+}
+
+/** Who asked; only a pod has a node. */
+function askerOf({ from: { name, fullName, pinnedTo, ip } }: PlannedProbe): Observation['from'] {
+  return { name: fullName, ...(name === outsideName ? {} : { node: pinnedTo }), address: ip }
 }
 
 /** Which way a probe took, and with what. */
@@ -120,7 +132,7 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
   const around = { world, looks: replies.looks, facts: replies.facts ?? new Map() }
   const judgement =
     planned.target === undefined
-      ? judgeResult(planned, question.wire, result, around)
+      ? unlessUncontrolled(planned, judgeResult(planned, question.wire, result, around), replies)
       : judgeTarget(planned, planned.target, result, replies)
   return unlessDead(planned, judgement, replies)
 }
@@ -219,10 +231,10 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Aro
       detail: `answered by ${identity.pod} on ${identity.node} (uid ${identity.podUid})`,
     }
   }
-  const { source = 'any' } = planned.probe as Partial<PathProbe | OutsideProbe>
+  const { source = 'any' } = planned.probe as Partial<PathProbe | ServiceProbe | OutsideProbe>
   const own = planned.from.ips
   const ofNode = world.nodes.find(({ name }) => name === planned.from.pinnedTo)?.address ?? ''
-  const right = { any: [], 'pod-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
+  const right = { any: [], 'pod-ip': own, 'client-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
   if (right.length === 0 || right.some((each) => sameAddress(identity.saw, each)))
     return { verdict: 'reached' }
   return {
@@ -248,9 +260,10 @@ function judgeDns({ record }: PlannedProbe, wire: Of<'dns'>, result: WireResult)
 }
 
 function judgeFacts(planned: PlannedProbe, facts: Facts, around: Around): Judgement {
-  if (!('inspect' in planned.probe)) return { verdict: 'unknown', detail: 'facts were not asked for' }
-  const { inspect } = planned.probe
-  const problem = { ...inspections, ...fromItsNode }[inspect]?.(planned.from, facts, around)
+  const { probe, inside } = planned
+  if (!('inspect' in probe) || inside === undefined)
+    return { verdict: 'unknown', detail: 'facts were not asked for' }
+  const problem = { ...inspections, ...fromItsNode }[probe.inspect]?.(inside, facts, around)
   return problem === undefined ? { verdict: 'reached' } : problem
 }
 
