@@ -117,12 +117,18 @@ const serviceProbeSchema = z
       .default('any')
       .describe("client-ip: the endpoint must see the client's own address (no NAT of it)."),
     expect: expectedSchema,
+    mayRefuse: z
+      .literal(true)
+      .optional()
+      .describe('With timed-out: a refusal is as good, for who serves Services is free to say no.'),
   })
-  .superRefine(({ service, via, at }, context) => {
+  .superRefine(({ service, via, at, expect, mayRefuse }, context) => {
     const message = viaProblem(service, via)
     if (message !== undefined) context.addIssue({ code: 'custom', message, path: ['via'] })
     if (at !== 'every-node' && via !== 'node-port')
       context.addIssue({ code: 'custom', message: 'only via node-port', path: ['at'] })
+    if (mayRefuse === true && expect !== 'timed-out')
+      context.addIssue({ code: 'custom', message: 'only with timed-out', path: ['mayRefuse'] })
   })
 
 /** One pod asks a DNS server; the answer is compared with the API object. */

@@ -81,10 +81,17 @@ test('whoever answers there has no business to', () => {
   expect(judged(answered, answered)).toMatchObject({ first: { verdict: 'wrong-peer' }, outcome: 'failed' })
 })
 
-test('it is green in one case only', () => {
+test('a refusal is as good as silence, where the check says so', () => {
+  expect(judged({ end: 'refused' }, answered)).toMatchObject({
+    first: { verdict: 'refused', expected: 'refused' },
+    outcome: 'passed',
+  })
+})
+
+test('it is green in two cases only', () => {
   assert(
     property(constantFrom(...wireEnds), constantFrom(...wireEnds), (first, second) => {
-      const green = first === 'timeout' && second === 'answered'
+      const green = (first === 'timeout' || first === 'refused') && second === 'answered'
       expect(judged({ end: first }, { end: second }).outcome === 'passed').toBe(green)
     }),
   )

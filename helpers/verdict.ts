@@ -47,7 +47,7 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     from: askerOf(planned),
     to: planned.to,
     ...wayOf(planned),
-    expected: planned.probe.expect,
+    expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
     verdict,
     attempts: results.reduce((sum, result) => sum + result.attempts, 0),
     asked: planned.questions.length,
@@ -89,6 +89,9 @@ const bySeverity: readonly Verdict[] = [
   'unknown',
 ]
 
+/** Is a refusal as right as the silence that is expected? */
+const mayRefuse = ({ probe }: PlannedProbe): boolean => 'mayRefuse' in probe && probe.mayRefuse === true
+
 function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
   const { expect } = planned.probe
   // Who expects just that has learnt nothing from a question that was never sent.
@@ -96,7 +99,8 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     const detail = planned.nobody ?? 'nobody to ask'
     return { verdict: expect === 'unreachable' ? 'unknown' : 'unreachable', detail }
   }
-  const off = judged.filter(({ verdict }) => verdict !== expect)
+  const unlike = judged.filter(({ verdict }) => verdict !== expect)
+  const off = unlike.filter(({ verdict }) => verdict !== 'refused' || !mayRefuse(planned))
   const worst = bySeverity
     .map((verdict) => off.find((each) => each.verdict === verdict))
     .find((each) => each !== undefined)
@@ -106,7 +110,7 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
   }
   // Of a target it is also said what the verdict rests on where it is the expected one.
-  const [only] = planned.target === undefined ? [] : judged
+  const [only] = planned.target === undefined ? unlike : judged
   return backendsOff(planned, replies) ?? only ?? { verdict: expect }
 }
 
