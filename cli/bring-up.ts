@@ -93,6 +93,7 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       images: images.fixtureImages,
       workers,
       hostNetwork: true,
+      hostPort: definition.features.includes('host-port'),
     }
     const outside = await log.phase('fixtures', 'fixture pods', async (step) => {
       const [server] = await Promise.all([

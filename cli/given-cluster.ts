@@ -157,6 +157,7 @@ export const fixturesOf = (
   images,
   workers,
   hostNetwork: false,
+  hostPort: false,
   namespacesExist: true,
 })
 
@@ -178,8 +179,9 @@ export function sessionOf(
     namespaces: home.namespaces,
     workers,
     podSubnet: says ? network?.podSubnet : undefined,
-    // Pods with the network of a node take more rights than a guest has.
+    // Pods with the network or with ports of a node take more rights than a guest has.
     hostNetwork: false,
+    hostPort: false,
   }
 }
 

@@ -80,7 +80,7 @@ async function runPhases(
 /** Phases that are no topic. */
 const titles: Readonly<Record<string, string>> = {
   checks: 'checks',
-  load: 'checks with many connections or long bodies',
+  load: 'checks with many connections, long bodies or silence',
   looks: 'looks at the nodes',
 }
 

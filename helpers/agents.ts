@@ -4,12 +4,13 @@ import { AgentClient, type AgentTransport, type BatchResult } from './agent/clie
 import { openExecStream } from './agent/exec-stream.ts'
 import { processTransport } from './agent/process-transport.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
+import { outsideName } from './check-probes.ts'
 import { messageOf } from './errors.ts'
 import { type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
 import { agentCommand, containers } from './fixture-pods.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Replies } from './verdict.ts'
-import { outsideName, type OutsideServer } from './world.ts'
+import type { OutsideServer } from './world.ts'
 
 type Pod = Pick<FixtureSpec, 'name' | 'namespace'>
 type OpenTransport = () => Promise<AgentTransport>

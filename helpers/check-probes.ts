@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { name } from './check-steps.ts'
-import { fixtureServiceNames, selectingServices, serviceVias, viaProblem } from './fixture-services.ts'
+import {
+  fixtureServiceNames,
+  nodesAsked,
+  selectingServices,
+  serviceVias,
+  viaProblem,
+} from './fixture-services.ts'
 
 /** The pods and the probes that a check may have, and what a probe can come to. */
 
@@ -27,6 +33,12 @@ export const podSchema = z.strictObject({
     .enum(['pod', 'host'])
     .default('pod')
     .describe('host: it has the network of its node, and stands for it; in a namespace of its own.'),
+  hostPort: z
+    .literal(true)
+    .optional()
+    .describe(
+      'Its ports are ports of its node, too, where it is asked via host-port; in the namespace of the pods with network: host.',
+    ),
   own: z
     .literal(true)
     .optional()
@@ -34,6 +46,12 @@ export const podSchema = z.strictObject({
       "A pod of the check's own, like a fixture pod: it runs between the steps that start and stop it.",
     ),
 })
+
+/** The server outside the cluster as one who asks; no pod of a check has this name. Also that of its agent. */
+export const outsideName = 'outside'
+type OutsideName = typeof outsideName
+
+const asker = name.describe('A pod of the check, or outside: the server outside the cluster.')
 
 const transportSchema = z.enum(['tcp', 'udp', 'http'])
 
@@ -44,11 +62,13 @@ const familySchema = z
 
 /** One pod asks another directly: its pod IP, its node's IP, or 127.0.0.1 for the other container of its own pod. */
 const pathProbeSchema = z.strictObject({
-  from: name,
+  from: asker,
   to: name,
   via: z
-    .enum(['pod-ip', 'node-ip', 'loopback'])
-    .describe('node-ip: the InternalIP of a node, where a pod with network: host answers.'),
+    .enum(['pod-ip', 'node-ip', 'host-port', 'loopback'])
+    .describe(
+      "node-ip: the InternalIP of a node, where a pod with network: host answers. host-port: a port of the pod's node, which leads to it.",
+    ),
   protocol: z
     .enum(['tcp', 'udp', 'http', 'datagram', 'bulk'])
     .describe(
@@ -72,14 +92,18 @@ const pathProbeSchema = z.strictObject({
   expect: expectedSchema,
 })
 
-/** One pod asks a fixture Service. */
+/** One pod, or the server outside, asks a fixture Service. */
 const serviceProbeSchema = z
   .strictObject({
-    from: name,
+    from: asker,
     service: z
       .enum(['own', ...fixtureServiceNames])
       .describe('own: the one that has the asking pod alone behind it; who answers is the pod itself.'),
     via: z.enum(serviceVias).describe('node-port: at the InternalIP of every node.'),
+    at: z
+      .enum(nodesAsked)
+      .default('every-node')
+      .describe('Which nodes are asked, by where endpoints of the Service are; only via node-port.'),
     protocol: transportSchema,
     family: familySchema,
     answeredBy: z
@@ -88,11 +112,23 @@ const serviceProbeSchema = z
       .describe(
         'any-endpoint: each connection by some ready one. every-endpoint: so many that all must have answered. one-endpoint: all by the same. evenly: all endpoints have a fair share.',
       ),
+    source: z
+      .enum(['any', 'client-ip'])
+      .default('any')
+      .describe("client-ip: the endpoint must see the client's own address (no NAT of it)."),
     expect: expectedSchema,
+    mayRefuse: z
+      .literal(true)
+      .optional()
+      .describe('With timed-out: a refusal is as good, for who serves Services is free to say no.'),
   })
-  .superRefine(({ service, via }, context) => {
+  .superRefine(({ service, via, at, expect, mayRefuse }, context) => {
     const message = viaProblem(service, via)
     if (message !== undefined) context.addIssue({ code: 'custom', message, path: ['via'] })
+    if (at !== 'every-node' && via !== 'node-port')
+      context.addIssue({ code: 'custom', message: 'only via node-port', path: ['at'] })
+    if (mayRefuse === true && expect !== 'timed-out')
+      context.addIssue({ code: 'custom', message: 'only with timed-out', path: ['mayRefuse'] })
   })
 
 /** One pod asks a DNS server; the answer is compared with the API object. */
@@ -222,18 +258,22 @@ export type Probe = z.infer<typeof probeSchema>
 export const needsNodes = (probe: Probe): boolean =>
   'look' in probe || ('inspect' in probe && seenFromNode.has(probe.inspect))
 
-/** Is this probe so much that it is asked when nobody else is? */
+/** Does the server outside the cluster ask? */
+export const isFromOutside = (probe: Probe): boolean =>
+  ('to' in probe || 'service' in probe) && probe.from === outsideName
+
+/** Is this probe asked when nobody else is: for it is much at once, or waits for a silence that costs its whole time? */
 export const isHeavyProbe = (probe: Probe): boolean =>
   ('to' in probe && (probe.protocol === 'bulk' || probe.connections > 1)) ||
-  ('service' in probe && probe.answeredBy === 'evenly')
+  ('service' in probe && (probe.answeredBy === 'evenly' || probe.expect === 'timed-out'))
 
 export type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
   [Key in Keys]: Input[Key] extends string ? Pods : Pods | undefined
 }
 export type ProbeInput<Pod extends string, Target extends string = never> =
-  | Named<z.input<typeof pathProbeSchema>, Pod, 'from' | 'to'>
-  | Named<z.input<typeof serviceProbeSchema>, Pod, 'from'>
+  | Named<Named<z.input<typeof pathProbeSchema>, Pod, 'to'>, Pod | OutsideName, 'from'>
+  | Named<z.input<typeof serviceProbeSchema>, Pod | OutsideName, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof apiServerProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof outsideProbeSchema>, Pod, 'from'>
@@ -246,7 +286,7 @@ export type ProbeInput<Pod extends string, Target extends string = never> =
 export function podFieldsOf(probe: Probe): [field: string, pod: string][] {
   if ('look' in probe || 'endpointsOf' in probe) return []
   if ('inspect' in probe) return [['in', probe.in]]
-  const from: [string, string] = ['from', probe.from]
-  if ('to' in probe) return [from, ['to', probe.to]]
-  return 'resolve' in probe && probe.of !== undefined ? [from, ['of', probe.of]] : [from]
+  const from: [string, string][] = isFromOutside(probe) ? [] : [['from', probe.from]]
+  if ('to' in probe) return [...from, ['to', probe.to]]
+  return 'resolve' in probe && probe.of !== undefined ? [...from, ['of', probe.of]] : from
 }

@@ -1,6 +1,16 @@
-import { needsNodes, podFieldsOf, type PathProbe, type Probe, type TargetProbe } from './check-probes.ts'
+import { assignPods, namespaceOf, type WantedPod } from './assign-pods.ts'
+import {
+  isFromOutside,
+  needsNodes,
+  outsideName,
+  podFieldsOf,
+  type PathProbe,
+  type Probe,
+  type ServiceProbe,
+  type TargetProbe,
+} from './check-probes.ts'
 import type { OwnService, Policy, Step } from './check-steps.ts'
-import { assignPods, fixtureSpecs, hostSpecs, type WantedPod } from './fixture-objects.ts'
+import { specsOf } from './fixture-objects.ts'
 import { stepProblems } from './steps/step-names.ts'
 import { suggestion } from './suggest.ts'
 
@@ -15,7 +25,7 @@ export const nodeAccess = 'node-access'
 export const runNeeds = {
   [nodeAccess]: "it looks at the network from the cluster's nodes, to which this run has no access",
   'host-network': 'it asks from or at nodes, and this run has no pods with the network of their nodes',
-  outside: 'it asks a server outside the cluster, and this run has none',
+  outside: 'it asks, or is asked by, a server outside the cluster, and this run has none',
   'pod-cidr':
     'it compares with the pod CIDR of the cluster, which nobody has declared: `network.podSubnet` in a definition does',
   definition:
@@ -34,6 +44,7 @@ export interface CheckProblem {
 
 /** What the rules look at: a check, or as much of one as is well formed, with undefined in the place of what is not. */
 export interface CheckPart {
+  level?: string | undefined
   features?: readonly string[] | undefined
   pods: Readonly<Record<string, WantedPod | undefined>>
   targets?: Readonly<Record<string, unknown>> | undefined
@@ -60,18 +71,23 @@ export function checkProblems(check: CheckPart): CheckProblem[] {
   ]
 }
 
-/** What in a check needs something of a run: each with a sentence when it is there. */
-function needsOf({ pods, probes, steps }: CheckPart): [RunNeed, string][] {
+/** What in a check needs something of a run or of its cluster: each with a sentence when it is there. */
+function needsOf({ pods, probes, steps }: CheckPart): [RunNeed | 'host-port', string][] {
   const fromNodes =
     probes.some((probe) => probe !== undefined && needsNodes(probe)) ||
     steps?.some(({ traces }) => traces.length > 0) === true
-  const onHosts = Object.values(pods).some((pod) => pod?.network === 'host')
-  const outside = probes.some((probe) => probe !== undefined && 'outside' in probe)
-  return [
-    ...(fromNodes ? [[nodeAccess, 'what is seen from a node'] as [RunNeed, string]] : []),
-    ...(onHosts ? [['host-network', 'a pod with the network of its node'] as [RunNeed, string]] : []),
-    ...(outside ? [['outside', 'a server outside the cluster'] as [RunNeed, string]] : []),
+  const wanted = Object.values(pods)
+  const onHosts = wanted.some((pod) => pod?.network === 'host')
+  const hostPort = wanted.some((pod) => pod?.hostPort === true)
+  const outside = probes.some((probe) => probe !== undefined && ('outside' in probe || isFromOutside(probe)))
+  const needs: [boolean, RunNeed | 'host-port', string][] = [
+    [fromNodes, nodeAccess, 'what is seen from a node'],
+    [onHosts, 'host-network', 'a pod with the network of its node'],
+    [hostPort, 'host-network', 'a pod with ports of its node'],
+    [hostPort, 'host-port', 'a pod with ports of its node'],
+    [outside, 'outside', 'a server outside the cluster'],
   ]
+  return needs.flatMap(([there, need, what]) => (there ? [[need, what]] : []))
 }
 
 function kindProblems(check: CheckPart): CheckProblem[] {
@@ -83,6 +99,10 @@ function kindProblems(check: CheckPart): CheckProblem[] {
     ...needsOf(check)
       .filter(([need]) => !features.includes(need))
       .map(([need, what]) => ({ path: ['features'], message: `${what} needs ${need}` })),
+    // The pods of a core check must be there on every cluster, and these are only where that feature is declared.
+    ...(check.level === 'core' && Object.values(check.pods).some((pod) => pod?.hostPort === true)
+      ? [{ path: ['level'], message: 'a check that needs host-port is extended' }]
+      : []),
     ...(steps !== undefined && targets !== undefined
       ? [
           {
@@ -98,23 +118,29 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const wanted = Object.fromEntries(
     Object.entries(pods).flatMap(([role, pod]) => (pod === undefined ? [] : [[role, pod]])),
   )
-  const specs = [...fixtureSpecs, ...hostSpecs]
+  const specs = specsOf({ hostNetwork: true, hostPort: true })
   const left = [...assignPods(wanted, specs)].flatMap(([role, pod]) => {
-    const { node, network, namespace: declared } = wanted[role] ?? {}
-    const namespace = network === 'host' ? 'host' : declared
-    const there = specs.filter((each) => each.node === node && each.namespace === namespace).length
+    const about = wanted[role]
+    if (about === undefined) return []
+    const [{ node, hostPort }, namespace] = [about, namespaceOf(about)]
+    const there = specs.filter(
+      (each) => each.node === node && each.namespace === namespace && each.hostPort === hostPort,
+    ).length
     const message = `no fixture pod is left for it: there are ${there} on ${node} in the namespace "${namespace}"`
     return pod === undefined ? [{ path: ['pods', role], message }] : []
   })
   const own = Object.keys(wanted).filter((role) => wanted[role]?.own === true && probes.length > 0)
   const onHosts = Object.keys(wanted).filter(
-    (role) => wanted[role]?.own === true && wanted[role].network === 'host',
+    (role) => wanted[role]?.own === true && namespaceOf(wanted[role]) === 'host',
   )
   return [
     ...left,
+    ...(Object.hasOwn(pods, outsideName)
+      ? [{ path: ['pods', outsideName], message: 'this name is that of the server outside the cluster' }]
+      : []),
     ...onHosts.map((role) => ({
       path: ['pods', role],
-      message: "a pod of the check's own is in the pod network",
+      message: "a pod of the check's own is in the pod network, without ports of its node",
     })),
     ...own.map((role) => ({
       path: ['pods', role],
@@ -131,7 +157,8 @@ function probeProblems(probe: Probe, check: CheckPart): CheckProblem[] {
       message: `unknown pods ${pod}; ${suggestion(pod, Object.keys(check.pods))}`,
     }))
   if ('target' in probe) return [...unknown, ...targetProblems(probe, check)]
-  if ('to' in probe) return [...unknown, ...pathProblems(probe, check)]
+  if ('to' in probe) return [...unknown, ...pathProblems(probe, check), ...outsideProblems(probe)]
+  if ('service' in probe) return [...unknown, ...silenceProblems(probe, check), ...outsideProblems(probe)]
   if ('resolve' in probe && probe.of !== undefined && !probe.resolve.startsWith('pod'))
     return [...unknown, { path: ['of'], message: 'only where the record of a pod is asked for' }]
   return unknown
@@ -143,6 +170,15 @@ function pathProblems(
 ): CheckProblem[] {
   if (via === 'loopback' && from !== to)
     return [{ path: ['to'], message: 'loopback leads to no other pod; from and to must be the same' }]
+  const mapped = pods[to]?.hostPort === true
+  if (mapped !== (via === 'host-port')) {
+    const message = mapped
+      ? `${to} has ports of its node: it is reached via host-port`
+      : `via host-port only a pod with ports of its node is reached`
+    return [{ path: ['via'], message }]
+  }
+  if (mapped && protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'http')
+    return [{ path: ['protocol'], message: 'via host-port only tcp, udp and http' }]
   const onHost = pods[to]?.network === 'host'
   if (onHost !== (via === 'node-ip')) {
     const message = onHost
@@ -154,6 +190,34 @@ function pathProblems(
     ...(connections > 1 && protocol !== 'tcp' ? [{ path: ['connections'], message: 'only with tcp' }] : []),
     ...(size === 'mtu' && protocol !== 'datagram' ? [{ path: ['size'], message: 'only with datagram' }] : []),
   ]
+}
+
+/** Outside nobody knows a way to addresses of the cluster but to those of its nodes. */
+function outsideProblems(probe: PathProbe | ServiceProbe): CheckProblem[] {
+  if (!isFromOutside(probe) || probe.via === 'node-port' || probe.via === 'host-port') return []
+  return [{ path: ['via'], message: `${outsideName} asks via node-port or via host-port` }]
+}
+
+/** A silent node port needs another one beside it that answers the same client at the same nodes. */
+function silenceProblems(
+  { from, via, at, protocol, expect, service }: ServiceProbe,
+  { probes }: CheckPart,
+): CheckProblem[] {
+  if (via !== 'node-port' || expect !== 'timed-out') return []
+  const controlled = probes.some(
+    (other) =>
+      other !== undefined &&
+      'service' in other &&
+      other.service !== service &&
+      other.expect === 'reached' &&
+      other.via === via &&
+      other.from === from &&
+      other.protocol === protocol &&
+      (other.at === at || other.at === 'every-node'),
+  )
+  if (controlled) return []
+  const message = `silence proves nothing by itself: add a probe of ${from} over ${protocol} to another node port of the same nodes that expects reached`
+  return [{ path: ['expect'], message }]
 }
 
 function targetProblems(

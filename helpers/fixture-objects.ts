@@ -8,6 +8,7 @@ import type {
 import { agentFiles, agentVersion } from './agent/bundle.ts'
 import {
   hostPodObject,
+  hostPortPodObject,
   podLabel,
   podObject,
   podPorts,
@@ -39,6 +40,8 @@ export interface FixtureSpec {
   name: string
   node: 'worker1' | 'worker2'
   namespace: keyof FixtureNamespaces
+  /** Ports of its node lead to it. */
+  hostPort?: true
 }
 
 /**
@@ -54,54 +57,45 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
 ]
 
 /** One pod on each worker that has the network of its node, where a run may have such. */
-export const hostSpecs: readonly FixtureSpec[] = [
+const hostSpecs: readonly FixtureSpec[] = [
   { name: 'worker1-host', node: 'worker1', namespace: 'host' },
   { name: 'worker2-host', node: 'worker2', namespace: 'host' },
 ]
 
-/** What a check says of a pod that it wants. */
-export interface WantedPod {
-  node: FixtureSpec['node']
-  namespace: FixtureSpec['namespace']
-  /** host: that of its node; such pods are in a namespace of their own. */
-  network?: 'pod' | 'host' | undefined
-  /** A pod of the check's own: no fixture pod stands for it. */
-  own?: true | undefined
-}
-
 /**
- * Which fixture pod stands for each role that is not the check's own: the first free one on the right node and in the
- * right namespace; undefined where none is left.
+ * One pod on each worker with ports of its node, the same ones on both, where a run may have such and the cluster
+ * declares them. Only a privileged namespace takes them: that of the pods with the network of their nodes.
  */
-export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace'>>(
-  wanted: Readonly<Record<string, WantedPod>>,
-  fixtures: readonly Pod[],
-): Map<string, Pod | undefined> {
-  const free = new Set(fixtures)
-  const assigned = new Map<string, Pod | undefined>()
-  for (const [role, { node, network, own, ...about }] of Object.entries(wanted)) {
-    if (own === true) continue
-    const namespace = network === 'host' ? 'host' : about.namespace
-    const pod = [...free].find((each) => each.node === node && each.namespace === namespace)
-    if (pod !== undefined) free.delete(pod)
-    assigned.set(role, pod)
-  }
-  return assigned
-}
+const hostPortSpecs: readonly FixtureSpec[] = [
+  { name: 'worker1-port', node: 'worker1', namespace: 'host', hostPort: true },
+  { name: 'worker2-port', node: 'worker2', namespace: 'host', hostPort: true },
+]
+
+/** The pods that only a privileged namespace takes; none where a run may not have such. */
+export const privilegedSpecs = ({ hostNetwork, hostPort }: OnHosts): readonly FixtureSpec[] =>
+  hostNetwork ? [...hostSpecs, ...(hostPort ? hostPortSpecs : [])] : []
 
 /** The fixture pods of a run. */
-export const specsOf = ({ hostNetwork }: Pick<FixtureOptions, 'hostNetwork'>): readonly FixtureSpec[] =>
-  hostNetwork ? [...fixtureSpecs, ...hostSpecs] : fixtureSpecs
+export const specsOf = (options: OnHosts): readonly FixtureSpec[] => [
+  ...fixtureSpecs,
+  ...privilegedSpecs(options),
+]
+
+/** What of its nodes a run's pods may have. */
+export interface OnHosts {
+  /** With pods that have the network of their nodes; not everyone may have such in a cluster. */
+  hostNetwork: boolean
+  /** With pods that have ports of their nodes: the cluster declares `host-port`. */
+  hostPort: boolean
+}
 
 /** What the fixtures are made from. */
-export interface FixtureOptions {
+export interface FixtureOptions extends OnHosts {
   runId: string
   namespaces: FixtureNamespaces
   images: { node: string; agnhost: string }
   /** Node names of the roles worker1 and worker2. */
   workers: readonly [string, string]
-  /** With pods that have the network of their nodes; not everyone may have such in a cluster. */
-  hostNetwork: boolean
   /** The namespaces are there already, or made by somebody else. */
   namespacesExist?: true
 }
@@ -121,7 +115,9 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
     ...(options.namespacesExist === true ? [] : namespaceObjects(options)),
     ...usedNamespaces(options).map((name) => programObject(name, options.runId)),
     ...fixtureSpecs.map((spec) => podObject(spec, options)),
-    ...(options.hostNetwork ? hostSpecs.map((spec) => hostPodObject(spec, options)) : []),
+    ...privilegedSpecs(options).map((spec) =>
+      spec.hostPort === true ? hostPortPodObject(spec, options) : hostPodObject(spec, options),
+    ),
     ...fixtureServiceNames.map((name) => fixtureServiceObject(name, main, own)),
     ...fixtureSpecs
       .filter(({ namespace }) => namespace === 'main')
@@ -207,7 +203,8 @@ function fixtureServiceObject(
   namespace: string,
   own: Record<string, string>,
 ): V1Service {
-  const { behind, headless, nodePort, namedTargets, sticky, nodeLocal, bothFamilies } = fixtureService(name)
+  const { behind, headless, nodePort, namedTargets, sticky, nodeLocal, externalLocal, bothFamilies } =
+    fixtureService(name)
   const parts = { name, namespace, labels: own }
   if (behind === 'alias') {
     const externalName = `echo.${namespace}.svc.cluster.local`
@@ -228,6 +225,7 @@ function fixtureServiceObject(
           }
         : {}),
       ...(nodeLocal === true ? { internalTrafficPolicy: 'Local' } : {}),
+      ...(externalLocal === true ? { externalTrafficPolicy: 'Local' } : {}),
     },
   })
 }

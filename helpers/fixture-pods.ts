@@ -1,5 +1,5 @@
 import type { V1Container, V1EnvVar, V1Pod } from '@kubernetes/client-node'
-import { agentPorts, hostPorts, toolsPorts } from './agent/protocol.ts'
+import { agentPorts, hostPorts, mappedPorts, toolsPorts } from './agent/protocol.ts'
 import type { FixtureOptions, FixtureSpec } from './fixture-objects.ts'
 
 /** What fixture pods are: their labels, their containers, what these run. Pure. */
@@ -107,6 +107,22 @@ export const podObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
         image: options.images.agnhost,
         command: ['sh', '-c', toolsStart],
         volumeMounts: [run],
+      },
+    ],
+  })
+
+/** A pod of the agent alone, which ports of its node lead to. */
+export const hostPortPodObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
+  podOf(spec, options, {
+    containers: [
+      {
+        ...agentContainer(options, []),
+        ports: podPorts.map(({ name, port, protocol }) => ({
+          name,
+          containerPort: port,
+          hostPort: mappedPorts[name],
+          protocol,
+        })),
       },
     ],
   })

@@ -18,6 +18,8 @@ export interface FixtureService {
   sticky?: true
   /** Only endpoints of the client's node. */
   nodeLocal?: true
+  /** From outside only endpoints of the node that is asked, and these see the client's address. */
+  externalLocal?: true
   /** An address of each family that the cluster has. */
   bothFamilies?: true
 }
@@ -29,6 +31,7 @@ const fixtureServices = {
   'echo-node-port': { behind: 'every-pod', nodePort: true },
   'echo-sticky': { behind: 'every-pod', sticky: true },
   'echo-node-local': { behind: 'every-pod', nodeLocal: true },
+  'echo-external-local': { behind: 'every-pod', nodePort: true, externalLocal: true },
   'echo-by-hand': { behind: 'hand-made' },
   'echo-large': { behind: 'hand-made', headless: true },
   'echo-alias': { behind: 'alias' },
@@ -64,6 +67,9 @@ export const largeAddresses: readonly string[] = Array.from(
 /** How a fixture Service can be asked. */
 export const serviceVias = ['cluster-ip', 'node-port', 'short-name', 'namespaced-name', 'fqdn'] as const
 export type ServiceVia = (typeof serviceVias)[number]
+
+/** Which nodes are asked for a node port. */
+export const nodesAsked = ['every-node', 'nodes-with-endpoint', 'nodes-without-endpoint'] as const
 
 /** Why a Service cannot be asked that way; undefined when it can. `own` is that of the client, with it alone behind it. */
 export function viaProblem(service: FixtureServiceName | 'own', via: ServiceVia): string | undefined {

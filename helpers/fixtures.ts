@@ -8,6 +8,7 @@ import {
   specsOf,
   usedNamespaces,
   type FixtureOptions,
+  type OnHosts,
 } from './fixture-objects.ts'
 import { runLabel } from './fixture-pods.ts'
 import { handMadeTarget } from './fixture-services.ts'
@@ -72,7 +73,7 @@ const forbidden = ({ metadata }: KubernetesObject, seen: string): SetupError =>
   })
 
 /** How the fixtures are waited for. */
-export interface AwaitFixtures extends Pick<FixtureOptions, 'namespaces' | 'hostNetwork'> {
+export interface AwaitFixtures extends OnHosts, Pick<FixtureOptions, 'namespaces'> {
   /** The budget fixturesReadyMs unless said. */
   budget?: Budget
   /** Told which pods are still missing and why. */

@@ -22,6 +22,7 @@ const legHandleSchema = z.strictObject({
   images: z.strictObject({ node: z.string(), agnhost: z.string() }),
   podSubnet: z.string(),
   hostNetwork: z.boolean(),
+  hostPort: z.boolean(),
   /** Absent where the cluster is not ours. */
   outside: z.strictObject({ container: z.string(), uid: z.string(), ip: z.string() }).exactOptional(),
   /** As declared. `module` is the path of its file in clusters/cni, which looks are taken with. */
@@ -84,6 +85,7 @@ export async function attach(handle: LegHandle) {
     workers: handle.workers,
     podSubnet: handle.podSubnet,
     hostNetwork: handle.hostNetwork,
+    hostPort: handle.hostPort,
     ...(handle.outside === undefined ? {} : { outside: handle.outside }),
     access: accessTo(handle, cni),
   }

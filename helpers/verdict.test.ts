@@ -11,7 +11,7 @@ import { healthyWorld, isAnswered } from './world.testdata.ts'
 const world = healthyWorld()
 const checks = catalogue.filter(isAnswered)
 const declares: Declared = {
-  features: ['host-network', 'outside'],
+  features: ['host-network', 'host-port', 'outside'],
   expect: [],
   matches: (glob, id) => glob === id,
 }
@@ -20,6 +20,7 @@ const declares: Declared = {
 function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): WireResult {
   const base = { id: wire.id, end: 'answered' as WireEnd, attempts: 1, ms: 1 }
   const { probe, mayAnswer } = planned
+  if (probe.expect === 'timed-out') return { ...base, end: 'timeout' }
   const stays = 'service' in probe && probe.answeredBy === 'one-endpoint'
   const peer = mayAnswer[stays ? 0 : turn % Math.max(1, mayAnswer.length)]
   const facts = {
@@ -28,7 +29,7 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
     node: planned.from.pinnedTo,
     netns: 'net:[1]',
     addresses: [planned.from.ip],
-    resolvConf: `nameserver ${world.dns.serviceIp}\nsearch ${world.namespaces[planned.from.namespace]}.svc.cluster.local svc.cluster.local cluster.local example.org\noptions ndots:5\n`,
+    resolvConf: `nameserver ${world.dns.serviceIp}\nsearch ${world.namespaces[planned.inside?.namespace ?? 'main']}.svc.cluster.local svc.cluster.local cluster.local example.org\noptions ndots:5\n`,
     tools: { netns: 'net:[1]', addresses: [planned.from.ip] },
   }
   switch (wire.kind) {
@@ -172,7 +173,9 @@ describe('verdicts', () => {
     )
     const failed = outcomes.filter(({ outcome }) => outcome === 'failed')
     expect(
-      failed.flatMap(({ observations }) => observations).every(({ verdict }) => verdict === 'wrong-peer'),
+      failed
+        .flatMap(({ observations }) => observations)
+        .every(({ verdict, expected }) => verdict === (expected === 'timed-out' ? expected : 'wrong-peer')),
     ).toBe(true)
     expect(failed.length).toBeGreaterThan(10)
   })
@@ -188,6 +191,9 @@ describe('verdicts', () => {
       'pod-to-pod/cross-node/source-address',
       'node/from-pod/own-node/source-address',
       'egress/outside/source-address',
+      'service/external-traffic-policy/local/tcp',
+      'service/external-traffic-policy/local/udp',
+      'service/external-traffic-policy/local/http',
     ])
   })
 
@@ -248,6 +254,12 @@ describe('verdicts', () => {
       'service/headless',
       'service/internal-traffic-policy',
       'service/spread',
+      'service/cluster-ip/from-node/tcp',
+      'service/cluster-ip/from-node/udp',
+      'service/cluster-ip/from-node/http',
+      'service/external-traffic-policy/local/tcp',
+      'service/external-traffic-policy/local/udp',
+      'service/external-traffic-policy/local/http',
     ])
     expect(failed[0]?.reason).toContain('none answered by')
   })

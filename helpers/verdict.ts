@@ -1,12 +1,19 @@
 import { median } from 'simple-statistics'
 import type { Facts, Of, WireProbe, WireResult } from './agent/protocol.ts'
 import { backendsProblem } from './backends.ts'
-import type { OutsideProbe, PathProbe, Verdict } from './check-probes.ts'
+import {
+  outsideName,
+  type OutsideProbe,
+  type PathProbe,
+  type ServiceProbe,
+  type Verdict,
+} from './check-probes.ts'
 import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
+import { unlessUncontrolled } from './silence-verdict.ts'
 import { judgeTarget } from './target-verdict.ts'
 import type { World } from './world.ts'
 
@@ -37,10 +44,10 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
   const receipt = planned.receipt && replies.result(planned.receipt.agent, planned.receipt.wire.id)
   return {
     probe: describe(planned),
-    from: { name: planned.from.fullName, node: planned.from.pinnedTo, address: planned.from.ip },
+    from: askerOf(planned),
     to: planned.to,
     ...wayOf(planned),
-    expected: planned.probe.expect,
+    expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
     verdict,
     attempts: results.reduce((sum, result) => sum + result.attempts, 0),
     asked: planned.questions.length,
@@ -49,6 +56,11 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     peers: peersOf(answered),
     ...(detail === undefined ? {} : { detail }),
   }
+}
+
+/** Who asked; only a pod has a node. */
+function askerOf({ from: { name, fullName, pinnedTo, ip } }: PlannedProbe): Observation['from'] {
+  return { name: fullName, ...(name === outsideName ? {} : { node: pinnedTo }), address: ip }
 }
 
 /** Which way a probe took, and with what. */
@@ -77,6 +89,9 @@ const bySeverity: readonly Verdict[] = [
   'unknown',
 ]
 
+/** Is a refusal as right as the silence that is expected? */
+const mayRefuse = ({ probe }: PlannedProbe): boolean => 'mayRefuse' in probe && probe.mayRefuse === true
+
 function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
   const { expect } = planned.probe
   // Who expects just that has learnt nothing from a question that was never sent.
@@ -84,7 +99,8 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     const detail = planned.nobody ?? 'nobody to ask'
     return { verdict: expect === 'unreachable' ? 'unknown' : 'unreachable', detail }
   }
-  const off = judged.filter(({ verdict }) => verdict !== expect)
+  const unlike = judged.filter(({ verdict }) => verdict !== expect)
+  const off = unlike.filter(({ verdict }) => verdict !== 'refused' || !mayRefuse(planned))
   const worst = bySeverity
     .map((verdict) => off.find((each) => each.verdict === verdict))
     .find((each) => each !== undefined)
@@ -94,7 +110,7 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
   }
   // Of a target it is also said what the verdict rests on where it is the expected one.
-  const [only] = planned.target === undefined ? [] : judged
+  const [only] = planned.target === undefined ? unlike : judged
   return backendsOff(planned, replies) ?? only ?? { verdict: expect }
 }
 
@@ -120,7 +136,7 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
   const around = { world, looks: replies.looks, facts: replies.facts ?? new Map() }
   const judgement =
     planned.target === undefined
-      ? judgeResult(planned, question.wire, result, around)
+      ? unlessUncontrolled(planned, judgeResult(planned, question.wire, result, around), replies)
       : judgeTarget(planned, planned.target, result, replies)
   return unlessDead(planned, judgement, replies)
 }
@@ -219,10 +235,10 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Aro
       detail: `answered by ${identity.pod} on ${identity.node} (uid ${identity.podUid})`,
     }
   }
-  const { source = 'any' } = planned.probe as Partial<PathProbe | OutsideProbe>
+  const { source = 'any' } = planned.probe as Partial<PathProbe | ServiceProbe | OutsideProbe>
   const own = planned.from.ips
   const ofNode = world.nodes.find(({ name }) => name === planned.from.pinnedTo)?.address ?? ''
-  const right = { any: [], 'pod-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
+  const right = { any: [], 'pod-ip': own, 'client-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
   if (right.length === 0 || right.some((each) => sameAddress(identity.saw, each)))
     return { verdict: 'reached' }
   return {
@@ -248,9 +264,10 @@ function judgeDns({ record }: PlannedProbe, wire: Of<'dns'>, result: WireResult)
 }
 
 function judgeFacts(planned: PlannedProbe, facts: Facts, around: Around): Judgement {
-  if (!('inspect' in planned.probe)) return { verdict: 'unknown', detail: 'facts were not asked for' }
-  const { inspect } = planned.probe
-  const problem = { ...inspections, ...fromItsNode }[inspect]?.(planned.from, facts, around)
+  const { probe, inside } = planned
+  if (!('inspect' in probe) || inside === undefined)
+    return { verdict: 'unknown', detail: 'facts were not asked for' }
+  const problem = { ...inspections, ...fromItsNode }[probe.inspect]?.(inside, facts, around)
   return problem === undefined ? { verdict: 'reached' } : problem
 }
 

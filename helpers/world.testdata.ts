@@ -1,5 +1,5 @@
 import { isLooking, isPlain, type Check } from './check.ts'
-import { fixtureSpecs, hostSpecs } from './fixture-objects.ts'
+import { fixtureSpecs, privilegedSpecs } from './fixture-objects.ts'
 import { podLabels } from './fixture-pods.ts'
 import {
   fixtureService,
@@ -51,9 +51,10 @@ export function healthyWorld(): World {
       ready: true,
     }
   })
-  const hosts = hostSpecs.map((spec) => {
+  const privileged = privilegedSpecs({ hostNetwork: true, hostPort: true }).map((spec, index) => {
     const node = spec.node === 'worker1' ? 'worker' : 'worker2'
-    const ip = nodes.find(({ name }) => name === node)?.address ?? ''
+    const ofNode = nodes.find(({ name }) => name === node)?.address ?? ''
+    const ip = spec.hostPort === true ? `10.244.${spec.node === 'worker1' ? 1 : 2}.${index + 30}` : ofNode
     return {
       ...spec,
       labels: podLabels(spec, 'run'),
@@ -69,7 +70,8 @@ export function healthyWorld(): World {
   const outside = { name: 'outside', fullName: 'cnic-outside', uid: 'uid-outside', ip: '172.18.0.9' }
   return {
     pods,
-    hosts,
+    hosts: privileged.filter(({ hostPort }) => hostPort !== true),
+    portPods: privileged.filter(({ hostPort }) => hostPort === true),
     outside: { ...outside, ips: [outside.ip], pinnedTo: 'outside the cluster' },
     apiServer: { ip: '10.96.0.1', port: 443, ca: 'PEM' },
     nodes,

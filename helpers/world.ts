@@ -1,6 +1,13 @@
 import type { V1Node, V1Pod, V1Service } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import { fixtureSpecs, hostSpecs, type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
+import {
+  fixtureSpecs,
+  privilegedSpecs,
+  type FixtureNamespaces,
+  type FixtureSpec,
+  type OnHosts,
+} from './fixture-objects.ts'
+import { outsideName } from './check-probes.ts'
 import { clusterCa } from './fixtures.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
@@ -56,6 +63,8 @@ export interface World {
   pods: WorldPod[]
   /** Those with the network of their nodes, under the InternalIPs of these; none where the run has none. */
   hosts: WorldPod[]
+  /** Those with ports of their nodes, under their own addresses; none where the run has none. */
+  portPods: WorldPod[]
   /** A server outside the cluster; only where the run has one. */
   outside?: Party
   nodes: WorldNode[]
@@ -73,13 +82,11 @@ export interface World {
 }
 
 /** What {@link readWorld} cannot ask the API. */
-export interface WorldOptions {
+export interface WorldOptions extends OnHosts {
   namespaces: FixtureNamespaces
   workers: readonly [string, string]
   /** CIDR that pod addresses must come from; undefined where nobody has declared it. */
   podSubnet: string | undefined
-  /** There are fixture pods with the network of their nodes. */
-  hostNetwork: boolean
   outside?: OutsideServer
 }
 
@@ -91,9 +98,6 @@ export interface OutsideServer {
   uid: string
   ip: string
 }
-
-/** Name of its agent. */
-export const outsideName = 'outside'
 
 /** kubeadm's default; part of every record name that is asked for. */
 const clusterDomain = 'cluster.local'
@@ -113,11 +117,12 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
     kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
+  const read = (spec: FixtureSpec): WorldPod => worldPod(spec, pods.items, nodes, services, options)
+  const privileged = privilegedSpecs(options).map(read)
   return {
-    pods: fixtureSpecs.map((spec) => worldPod(spec, pods.items, nodes, services, options)),
-    hosts: options.hostNetwork
-      ? hostSpecs.map((spec) => atItsNode(worldPod(spec, pods.items, nodes, services, options), nodes))
-      : [],
+    pods: fixtureSpecs.map(read),
+    hosts: privileged.filter(({ hostPort }) => hostPort !== true).map((pod) => atItsNode(pod, nodes)),
+    portPods: privileged.filter(({ hostPort }) => hostPort === true),
     ...(options.outside === undefined ? {} : { outside: outsideParty(options.outside) }),
     nodes,
     services,
@@ -145,6 +150,7 @@ export function worldBefore(options: WorldOptions): World {
     services: new Map(),
     dns: { serviceIp: '', servers: [] },
     hosts: [],
+    portPods: [],
     apiServer: { ip: '', port: 443, ca: '' },
     allPods: [],
     podSubnet: options.podSubnet,

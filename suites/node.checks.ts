@@ -75,5 +75,50 @@ const sourceAddress = defineCheck({
   ),
 })
 
+/** Pods that ports of their nodes lead to, and who asks them. Both have the same ports. */
+const mapped = {
+  first: { node: 'worker1' },
+  second: { node: 'worker2' },
+  'first-port': { node: 'worker1', hostPort: true },
+  'second-port': { node: 'worker2', hostPort: true },
+} as const
+const askers = {
+  'own-node': {
+    who: 'a pod of that node',
+    pairs: [
+      ['first', 'first-port'],
+      ['second', 'second-port'],
+    ],
+  },
+  'other-node': {
+    who: 'a pod of another node',
+    pairs: [
+      ['first', 'second-port'],
+      ['second', 'first-port'],
+    ],
+  },
+  'from-outside': {
+    who: 'a client outside the cluster',
+    pairs: [
+      ['outside', 'first-port'],
+      ['outside', 'second-port'],
+    ],
+  },
+} as const
+
+const hostPort = (['own-node', 'other-node', 'from-outside'] as const).flatMap((id) =>
+  transports.map((protocol) =>
+    defineCheck({
+      id: `node/host-port/${id}/${protocol}`,
+      level: 'extended',
+      covers: ['S4'],
+      features: ['host-port', 'host-network', ...(id === 'from-outside' ? (['outside'] as const) : [])],
+      requirement: `A host port MUST lead ${askers[id].who} over ${protocol.toUpperCase()} to the pod of the node that is asked.`,
+      pods: mapped,
+      probes: askers[id].pairs.map(([from, to]) => ({ from, to, via: 'host-port' as const, protocol })),
+    }),
+  ),
+)
+
 /** Between pods and nodes, with no Service between them. */
-export const nodeChecks: readonly Check[] = [...fromPod, sourceAddress, ...toPod]
+export const nodeChecks: readonly Check[] = [...fromPod, sourceAddress, ...toPod, ...hostPort]

@@ -15,7 +15,7 @@ export const requirements: Readonly<Record<string, string>> = {
   S1: 'A ClusterIP reaches every ready endpoint, from every node; a Service is found by its short name, by its FQDN, and from another namespace.',
   S2: 'Endpoints follow the ready pods, removed ones get no traffic, connections are spread over the backends, and session affinity is kept.',
   S3: 'A Service that does not answer is diagnosed: whether its name resolves, whether it has endpoints, whether the service proxy carries it.',
-  S4: 'NodePort, headless Services, a pod that reaches itself through its Service, and external and internal traffic policy.',
+  S4: 'NodePort, ports of a node that lead to one pod, headless Services, a pod that reaches itself through its Service, and external and internal traffic policy.',
   D1: "A pod's resolv.conf names the cluster's DNS Service, its three search domains and ndots:5.",
   D2: 'DNS answers are what the API objects say: A and AAAA records of Services and pods, hostname and subdomain records, PTR and SRV.',
   D3: "A pod's record by address is ephemeral: after the pod is made anew, the old name does not lead to the new pod.",

@@ -1,4 +1,5 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { serviceEntryChecks } from './service-entry.checks.ts'
 
 const bothNodes = { first: { node: 'worker1' }, second: { node: 'worker2' } } as const
 
@@ -244,4 +245,5 @@ export const serviceChecks: readonly Check[] = [
   internalTrafficPolicy,
   spread,
   endpointSlices,
+  ...serviceEntryChecks,
 ]

@@ -10,6 +10,8 @@ export const agentPorts = { http: 8080, tcp: 8081, udp: 8081 } as const
  * kernel gives out (to 60999) and that NodePorts have (30000 to 32767), and no default of a CNI or of Kubernetes.
  */
 export const hostPorts = { http: 61_080, tcp: 61_081, udp: 61_081 } as const
+/** Ports of the node that lead to the server of a pod with host ports: as free as those above. */
+export const mappedPorts = { http: 61_180, tcp: 61_181, udp: 61_181 } as const
 /** Ports of `agnhost netexec` in the tools container of the same pod. */
 export const toolsPorts = { http: 8090, udp: 8091 } as const
 

@@ -9,8 +9,11 @@
  * fault. So direct probes and probes to Services have ranges of their own, and go round them as slowly as can be.
  */
 
-/** First and number. Above our servers' ports; that NodePorts and the kernel's own choice lie in the second harms no TCP. */
-const ranges = { direct: [10_000, 10_000], service: [20_000, 41_000] } as const
+/**
+ * First and number. Above our servers' ports, and none that is a NodePort: where a node asks from one, who serves Services
+ * may take the answer for a question to it. That the kernel's own choice lies in the second harms no TCP.
+ */
+const ranges = { direct: [10_000, 10_000], service: [32_768, 28_232] } as const
 
 export type PortRange = keyof typeof ranges
 

@@ -3,7 +3,7 @@ import { agentPorts } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import type { ApiServerProbe, OutsideProbe } from '../check-probes.ts'
-import type { World, WorldPod } from '../world.ts'
+import type { Party, World, WorldPod } from '../world.ts'
 import { nonce, type Ids, type PlannedProbe } from './planned.ts'
 
 /** The name of the API server that is short for every pod, and in its certificate. */
@@ -45,10 +45,9 @@ export function planOutside(
   check: Check,
   probe: OutsideProbe,
   from: WorldPod,
-  { outside }: World,
+  outside: Party,
   ids: Ids,
 ): PlannedProbe {
-  if (outside === undefined) throw new Error(`${check.id}: there is no server outside the cluster`)
   const port = agentPorts[probe.outside]
   const wire: WireProbe = {
     id: ids.next++,

@@ -1,19 +1,20 @@
-import { agentPorts, hostPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
+import { agentPorts, hostPorts, mappedPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import { isHeavyProbe, type PathProbe } from '../check-probes.ts'
 import { addressIn, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
-import type { WorldPod } from '../world.ts'
+import type { Party, World, WorldPod } from '../world.ts'
 
 /** Long enough that a sender fills the windows of TCP several times, with packets as long as the path takes them. */
 const bulkBytes = 1024 * 1024
 
-/** Plans a probe from one pod to another, or to the other container of its own pod. */
+/** Plans a probe from one pod to another, at that pod or at its node, or to the other container of its own pod. */
 export function planPath(
   check: Check,
   probe: PathProbe,
-  from: WorldPod,
+  from: Party,
   to: WorldPod,
+  world: World,
   ids: Ids,
 ): PlannedProbe {
   if (probe.via === 'loopback') {
@@ -39,16 +40,18 @@ export function planPath(
     }
   }
   const { protocol, connections, size } = probe
-  const ports = to.namespace === 'host' ? hostPorts : agentPorts
-  const port = ports[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
+  const port = portsOf(probe, to)[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
   const timeoutMs = (isHeavyProbe(probe) ? budgets.heavyProbeMs : budgets.probeMs).ms
-  const host = probe.family === undefined ? to.ip : addressIn(probe.family, to.ips)
+  const host = hostOf(probe, to, world)
   if (host === undefined) return nobodyAt(check, probe, from, to)
   const ask = (): WireProbe => {
     const peer = { id: ids.next++, host, port, timeoutMs }
     if (protocol === 'bulk') return { ...peer, kind: 'bulk', nonce: nonce(), bytes: bulkBytes }
     const fill = size === 'mtu' ? { fill: size } : {}
-    return { ...peer, ...fill, kind: protocol, nonce: nonce(protocol === 'datagram' ? 'oneway-' : '') }
+    // A port of a node is translated to that of a pod, as a Service is.
+    const translated = probe.via === 'host-port' ? { toService: true as const } : {}
+    const kind = { kind: protocol, nonce: nonce(protocol === 'datagram' ? 'oneway-' : '') }
+    return { ...peer, ...fill, ...translated, ...kind }
   }
   // One datagram may be lost without anyone at fault; three in a row on an idle wire may not.
   const wires = Array.from({ length: protocol === 'datagram' ? 3 : connections }, ask)
@@ -68,8 +71,20 @@ export function planPath(
   return planned
 }
 
+/** The ports at which a pod is asked. */
+function portsOf({ via }: PathProbe, { namespace }: WorldPod): Record<'http' | 'tcp' | 'udp', number> {
+  if (via === 'host-port') return mappedPorts
+  return namespace === 'host' && via === 'node-ip' ? hostPorts : agentPorts
+}
+
+/** The address at which a pod is asked; undefined where it has none of that family. */
+function hostOf({ via, family }: PathProbe, to: WorldPod, { nodes }: World): string | undefined {
+  if (via === 'host-port') return nodes.find(({ name }) => name === to.pinnedTo)?.address
+  return family === undefined ? to.ip : addressIn(family, to.ips)
+}
+
 /** A pod without an address of the family that its cluster declares. */
-const nobodyAt = (check: Check, probe: PathProbe, from: WorldPod, to: WorldPod): PlannedProbe => ({
+const nobodyAt = (check: Check, probe: PathProbe, from: Party, to: WorldPod): PlannedProbe => ({
   check,
   probe,
   from,

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { checks as catalogue } from '../../suites/catalogue.ts'
 import { hostPorts } from '../agent/protocol.ts'
 import { defineCheck } from '../check.ts'
@@ -100,6 +100,115 @@ test('no CoreDNS pod: the probes stay in the plan, without questions', () => {
   expect(plan.questions.size).toBe(0)
 })
 
+describe('ports of nodes', () => {
+  const asked = (id: string) =>
+    makePlan(
+      checks.filter((check) => check.id === id),
+      world,
+    ).probes.map(({ from, to, mayAnswer, controls, questions }) => ({
+      from: from.name,
+      node: to.node,
+      mayAnswer: mayAnswer.map(({ name }) => name),
+      controls: controls?.length,
+      questions: questions.length,
+    }))
+
+  test('are asked from outside at every node', () => {
+    const every = ['worker1-a', 'worker1-b', 'worker2-a', 'worker2-b']
+    expect(asked('service/node-port/from-outside/tcp')).toEqual(
+      ['control-plane', 'worker', 'worker2'].map((node) => ({
+        from: 'outside',
+        node,
+        mayAnswer: every,
+        controls: undefined,
+        questions: 16,
+      })),
+    )
+  })
+
+  test('lead to the endpoints of their own node with externalTrafficPolicy Local', () => {
+    const probe = { from: 'outside', controls: undefined, questions: connectionsPerService }
+    expect(asked('service/external-traffic-policy/local/udp')).toEqual([
+      { ...probe, node: 'worker', mayAnswer: ['worker1-a', 'worker1-b'] },
+      { ...probe, node: 'worker2', mayAnswer: ['worker2-a', 'worker2-b'] },
+    ])
+  })
+
+  test('must be silent where there is none, beside a port of the same node that is not', () => {
+    const [silent, control] = asked('service/external-traffic-policy/no-endpoint/tcp')
+    expect(silent).toMatchObject({ node: 'control-plane', mayAnswer: [], controls: 16, questions: 3 })
+    expect(control).toMatchObject({ node: 'control-plane', controls: undefined, questions: 16 })
+  })
+
+  test('that are to be silent have nobody to ask where every node has an endpoint', () => {
+    const { probes } = makePlan(
+      checks.filter(({ id }) => id === 'service/external-traffic-policy/no-endpoint/tcp'),
+      { ...world, nodes: world.nodes.filter(({ role }) => role === 'worker') },
+    )
+    expect(probes.map(({ nobody }) => nobody)).toEqual([
+      'cnic-main/echo-external-local is to be asked at nodes-without-endpoint: there are none',
+      'cnic-main/echo-node-port is to be asked at nodes-without-endpoint: there are none',
+    ])
+  })
+
+  test('lead to the one pod of the node that has them', () => {
+    expect(asked('node/host-port/other-node/tcp')).toMatchObject([
+      { from: 'worker1-a', node: 'worker2', mayAnswer: ['worker2-port'] },
+      { from: 'worker2-a', node: 'worker', mayAnswer: ['worker1-port'] },
+    ])
+  })
+})
+
+test.each([
+  ['a ClusterIP', { from: 'outside', service: 'echo', via: 'cluster-ip', protocol: 'tcp' }],
+  ['a pod IP', { from: 'outside', to: 'pod', via: 'pod-ip', protocol: 'tcp' }],
+  ['a host port of a pod without', { from: 'outside', to: 'pod', via: 'host-port', protocol: 'tcp' }],
+  ['an address of a pod with host ports', { from: 'pod', to: 'mapped', via: 'pod-ip', protocol: 'tcp' }],
+  ['a host port for long', { from: 'outside', to: 'mapped', via: 'host-port', protocol: 'bulk' }],
+  [
+    'silence without a control',
+    {
+      from: 'outside',
+      service: 'echo-external-local',
+      via: 'node-port',
+      at: 'nodes-without-endpoint',
+      protocol: 'tcp',
+      expect: 'timed-out',
+    },
+  ],
+] as const)('%s is not asked', (_what, probe) => {
+  const define = () =>
+    defineCheck({
+      id: 'test/port',
+      level: 'extended',
+      features: ['host-network', 'host-port', 'outside'],
+      covers: ['S4'],
+      requirement: 'It MUST work.',
+      pods: { pod: { node: 'worker1' }, mapped: { node: 'worker1', hostPort: true } },
+      probes: [probe],
+    })
+  expect(define).toThrow(/outside asks via|via host-port|silence proves nothing/)
+})
+
+test.each([
+  ['a pod called outside', { pods: { outside: { node: 'worker1' } } }, /that of the server outside/],
+  ['a core check with host ports', { level: 'core' }, /is extended/],
+  ['host ports that nobody declares', { features: ['host-network', 'outside'] }, /needs host-port/],
+  ['a server outside that no run needs', { features: ['host-network', 'host-port'] }, /needs outside/],
+] as const)('%s does not get through', (_what, change, message) => {
+  const value = {
+    id: 'test/port',
+    level: 'extended',
+    features: ['host-network', 'host-port', 'outside'],
+    covers: ['S4'],
+    requirement: 'It MUST work.',
+    probes: [{ from: 'outside', to: 'mapped', via: 'host-port', protocol: 'tcp' }],
+    ...change,
+    pods: { mapped: { node: 'worker1', hostPort: true }, ...('pods' in change ? change.pods : {}) },
+  }
+  expect(() => defineCheck(value as never)).toThrow(message)
+})
+
 test('a name in probes that no pod has does not get through', () => {
   expect(() =>
     defineCheck({
@@ -114,9 +223,13 @@ test('a name in probes that no pod has does not get through', () => {
   ).toThrow('unknown pods clinet')
 })
 
-test('exactly the probes to a Service are marked as such: their source ports must not meet those of direct ones', () => {
+test('exactly the probes to what is translated are marked as such: their source ports must not meet those of direct ones', () => {
   const toService = makePlan(checks, world).probes.map(({ probe, questions }) => ({
-    declared: 'service' in probe || 'apiServer' in probe || ('at' in probe && probe.at === 'service-ip'),
+    declared:
+      'service' in probe ||
+      'apiServer' in probe ||
+      ('at' in probe && probe.at === 'service-ip') ||
+      ('via' in probe && probe.via === 'host-port'),
     marked: new Set(questions.map(({ wire }) => 'toService' in wire)),
   }))
   for (const { declared, marked } of toService) expect([...marked]).toEqual([declared])

@@ -1,8 +1,10 @@
 import type { WireProbe } from '../agent/protocol.ts'
 import type { Check } from '../check.ts'
-import { linkControls, planTarget } from './target.ts'
-import { assignPods } from '../fixture-objects.ts'
-import type { World, WorldPod } from '../world.ts'
+import { isFromOutside } from '../check-probes.ts'
+import { linkControls } from './controls.ts'
+import { planTarget } from './target.ts'
+import { assignPods } from '../assign-pods.ts'
+import type { Party, World, WorldPod } from '../world.ts'
 import { planDns } from './dns.ts'
 import { planApiServer, planOutside } from './egress.ts'
 import { planInspect } from './inspect.ts'
@@ -47,10 +49,12 @@ export function planOf(probes: PlannedProbe[]): Plan {
   }
 }
 
+const everyPod = ({ pods, hosts, portPods }: World): WorldPod[] => [...pods, ...hosts, ...portPods]
+
 /** Which fixture pod stands for each pod of a check that is not its own. */
 export function bindPods(check: Check, world: World): Map<string, WorldPod> {
   const bound = new Map<string, WorldPod>()
-  for (const [role, pod] of assignPods(check.pods, [...world.pods, ...world.hosts])) {
+  for (const [role, pod] of assignPods(check.pods, everyPod(world))) {
     if (pod === undefined) throw new Error(`${check.id}: no fixture pod is left for "${role}"`)
     bound.set(role, pod)
   }
@@ -65,17 +69,25 @@ function pod(bound: Bound, role: string): WorldPod {
   return found
 }
 
+function outsideOf(check: Check, { outside }: World): Party {
+  if (outside === undefined) throw new Error(`${check.id}: there is no server outside the cluster`)
+  return outside
+}
+
 function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
   if ('inspect' in probe) return [planInspect(check, probe, pod(bound, probe.in), ids)]
+  if ('service' in probe || 'to' in probe) {
+    const asker = isFromOutside(probe) ? outsideOf(check, world) : pod(bound, probe.from)
+    if ('service' in probe) return planService(check, probe, asker, world, ids)
+    return [planPath(check, probe, asker, pod(bound, probe.to), world, ids)]
+  }
   const from = pod(bound, probe.from)
   if ('apiServer' in probe) return [planApiServer(check, probe, from, world, ids)]
-  if ('outside' in probe) return [planOutside(check, probe, from, world, ids)]
-  if ('service' in probe) return planService(check, probe, from, world, ids)
+  if ('outside' in probe) return [planOutside(check, probe, from, outsideOf(check, world), ids)]
   if ('resolve' in probe) {
     return planDns(check, probe, from, probe.of === undefined ? undefined : pod(bound, probe.of), world, ids)
   }
-  if ('target' in probe) return [planTarget(check, probe, from, world, ids)]
-  return [planPath(check, probe, from, pod(bound, probe.to), ids)]
+  return [planTarget(check, probe, from, world, ids)]
 }
 
 function byAgent(planned: readonly Planned[]): Map<string, WireProbe[]> {

@@ -43,8 +43,12 @@ export interface DnsRecord {
 export interface PlannedProbe {
   check: Check
   probe: AgentProbe | FlowProbe
-  from: WorldPod
+  from: Party
+  /** The pod whose facts are read; only of those. */
+  inside?: WorldPod
   to: End
+  /** Address of the node that is asked for a port of its own; only where a Service is. */
+  host?: string
   /** Who must be alive before silence counts as evidence. */
   rests: Party[]
   /** Who may answer. */
@@ -53,7 +57,10 @@ export interface PlannedProbe {
   record?: DnsRecord
   /** The Service or host of the user's that is asked; it has no agent, so nobody can say who answered. */
   target?: Target
-  /** Questions of other pods to the same target: silence says something only beside an answer to one of them. */
+  /**
+   * Questions beside which silence says something, if one of them is answered: of other pods to the same target, or of
+   * the same asker to another port of the same node.
+   */
   controls?: readonly Planned[]
   questions: Planned[]
   /** Why there are no questions, where there are none: a finding of its own. */

@@ -45,22 +45,5 @@ export function planTarget(
   }
 }
 
-/** Gives each probe of a target the questions that other pods of the same check ask it and that must be answered. */
-export function linkControls(probes: PlannedProbe[]): PlannedProbe[] {
-  return probes.map((planned) =>
-    planned.target === undefined
-      ? planned
-      : {
-          ...planned,
-          controls: probes
-            .filter(
-              ({ target, from, probe }) =>
-                target === planned.target && from !== planned.from && probe.expect === 'reached',
-            )
-            .flatMap(({ questions }) => questions),
-        },
-  )
-}
-
 const hostOf = (target: Target, { clusterDomain }: World): string =>
   'service' in target ? `${target.service}.${target.namespace}.svc.${clusterDomain}` : target.host

@@ -119,7 +119,9 @@ function repliesOf(
   life: SimulatedLife,
 ) {
   const results = new Map<string, WireResult>()
-  for (const { from, questions } of probes) {
+  for (const { from: asker, questions } of probes) {
+    // Flows are asked by pods, never by the server outside.
+    const from = asker as WorldPod
     if (dead.includes(from.name)) continue
     for (const { agent, wire } of questions) {
       if (wire.kind !== 'tcp' && wire.kind !== 'udp' && wire.kind !== 'http') continue

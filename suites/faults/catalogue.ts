@@ -1,5 +1,6 @@
 import { dnsFaults } from './dns-faults.ts'
 import { egressFaults } from './egress-faults.ts'
+import { entryFaults } from './entry-faults.ts'
 import type { Fault } from './fault.ts'
 import { lifeFaults } from './life-faults.ts'
 import { loadFaults } from './load-faults.ts'
@@ -18,6 +19,7 @@ export const faults: readonly Fault[] = [
   ...pathFaults,
   ...nodeFaults,
   ...egressFaults,
+  ...entryFaults,
   ...loadFaults,
   ...dnsFaults,
   ...serviceFaults,

@@ -61,7 +61,7 @@ const apiServerImpostor: Fault = {
   },
 }
 
-/** A rule of each worker for what its pod sends to the server outside. */
+/** A rule of each worker for what its pod sends to the server outside, but for its answers to that server. */
 const onTheWayOut = (
   context: FaultContext,
   table: Rule['table'],
@@ -71,7 +71,8 @@ const onTheWayOut = (
   clients.map((client) => {
     const node = context.workers[client.node === 'worker1' ? 0 : 1]
     const ends = ['-s', addressOfPod(context, client), '-d', context.world.outside?.ip ?? '']
-    return { node, table, chain, match: [...ends, ...target(node)] }
+    const asking = ['-m', 'conntrack', '--ctdir', 'ORIGINAL']
+    return { node, table, chain, match: [...ends, ...asking, ...target(node)] }
   })
 
 const outsideDropped: Fault = {

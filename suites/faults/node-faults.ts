@@ -82,10 +82,13 @@ const podSeenTranslated: Fault = {
   ),
 }
 
+/** Services lead nodes to the same pods. */
+const servicesFromNodes = ['service/{cluster-ip,node-port}/from-node/*']
+
 const ownPodsOutOfReach: Fault = {
   id: 'node-cut-off-from-own-pods',
   breaks: 'What the programs of each worker send to the servers of its own pods is dropped.',
-  red: () => ['node/to-pod/own-node/*'],
+  red: () => ['node/to-pod/own-node/*', ...servicesFromNodes],
   ...packetFilterFault((context) =>
     bothWays(context).flatMap(({ node }) => noWayTo(node, podsOn(context, node))),
   ),
@@ -94,7 +97,7 @@ const ownPodsOutOfReach: Fault = {
 const otherPodsOutOfReach: Fault = {
   id: 'node-cut-off-from-other-pods',
   breaks: 'What the programs of each worker send to the servers of pods of the other is dropped.',
-  red: () => ['node/to-pod/other-node/*'],
+  red: () => ['node/to-pod/other-node/*', ...servicesFromNodes],
   ...packetFilterFault((context) =>
     bothWays(context).flatMap(({ node, other }) => noWayTo(node, podsOn(context, other))),
   ),

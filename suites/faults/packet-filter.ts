@@ -1,8 +1,12 @@
 import type { FaultContext } from './fault.ts'
-import { runInPodNetwork, type Victim } from './sandbox.ts'
+import { outsideName } from '../../helpers/check-probes.ts'
+import { runInOutsideNetwork, runInPodNetwork, type Victim } from './sandbox.ts'
 
-/** One iptables rule, without the leading -A: on a node, or in the network of a pod, where every CNI's packets meet it. */
-export type Rule = ({ node: string } | { pod: Victim }) & {
+/**
+ * One iptables rule, without the leading -A: on a node, or in the network of a pod or of the server outside the cluster,
+ * where every CNI's packets meet it.
+ */
+export type Rule = ({ node: string } | { pod: Victim } | { outside: true }) & {
   table: 'raw' | 'nat' | 'filter'
   chain: string
   match: readonly string[]
@@ -11,10 +15,14 @@ export type Rule = ({ node: string } | { pod: Victim }) & {
 /** Marks our rules, so that their counters can be found again. */
 const comment = ['-m', 'comment', '--comment', 'cni-conformance-fault']
 
-const whereOf = (rule: Rule): string => ('pod' in rule ? rule.pod.name : rule.node)
+function whereOf(rule: Rule): string {
+  if ('outside' in rule) return outsideName
+  return 'pod' in rule ? rule.pod.name : rule.node
+}
 
 function iptables(context: FaultContext, rule: Rule, ...argv: string[]): Promise<string> {
   const command = ['iptables', '-w', '5', '-t', rule.table, ...argv]
+  if ('outside' in rule) return runInOutsideNetwork(context, command)
   return 'pod' in rule ? runInPodNetwork(context, rule.pod, command) : context.runOnNode(rule.node, command)
 }
 

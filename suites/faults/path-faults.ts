@@ -15,7 +15,7 @@ const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 
 /** Services whose endpoints are on both workers, or on one of them while both ask. */
 const crossingServices: readonly string[] = [
-  'service/{cluster-ip,name,node-port}/*',
+  'service/{cluster-ip,name,node-port}/**',
   'service/{named-target-ports,same-port,without-selector,external-name,spread}',
 ]
 

@@ -29,7 +29,12 @@ const loopbackDown: Fault = {
 }
 
 async function fixturesBack({ kube, world, session }: FaultContext): Promise<void> {
-  await awaitFixtures(kube, { namespaces: world.namespaces, hostNetwork: world.hosts.length > 0 })
+  const { namespaces, hosts, portPods } = world
+  await awaitFixtures(kube, {
+    namespaces,
+    hostNetwork: hosts.length > 0,
+    hostPort: portPods.length > 0,
+  })
   await session.reconnect()
 }
 
@@ -42,7 +47,8 @@ const podKilled: Fault = {
     'pod/{interface/host-end,namespace/own}',
     'cni/{endpoints/listed,address-range/of-node}',
     'pod-to-pod/same-node/{tcp,http,source-address,long-datagram}',
-    'service/cluster-ip/{tcp,http}',
+    'service/cluster-ip/{,from-node/}{tcp,http}',
+    'service/external-traffic-policy/local/{tcp,http}',
     'service/{without-selector,internal-traffic-policy}',
   ],
   // The pod leaves its Services when its kubelet notices, which is before or after the question. A datagram is sent
@@ -50,10 +56,10 @@ const podKilled: Fault = {
   // the long bodies come, after all others.
   either: [
     'dns/*/headless-*',
-    'service/{name,node-port}/*',
+    'service/{name,node-port}/**',
     'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
     'pod-to-pod/same-node/{udp,large-body}',
-    'service/cluster-ip/udp',
+    'service/{cluster-ip,cluster-ip/from-node,external-traffic-policy/local}/udp',
   ],
   outcome: 'not-run',
   when: 'mid-run',

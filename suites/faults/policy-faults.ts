@@ -35,7 +35,7 @@ const strayDefaultDeny: Fault = {
     'pod-to-pod/**',
     'pod/ports/independent',
     'service/!(headless|endpoint-slices|hairpin)',
-    'service/!(hairpin)/*',
+    'service/!(hairpin)/{*,*/*}',
     'node/to-pod/other-node/*',
   ],
   // To some networks a pod that asks itself, directly or through a Service, is not denied.

@@ -1,3 +1,5 @@
+import { budgets } from '../../helpers/budgets.ts'
+import { run } from '../../helpers/exec.ts'
 import type { FaultContext } from './fault.ts'
 
 /** A fixture pod and the node that it was pinned to. */
@@ -36,6 +38,23 @@ export async function runInPodNetwork(
     await sandboxOf(context, victim),
   ])
   return context.runOnNode(node, ['nsenter', '-t', pid, '-n', ...argv])
+}
+
+/**
+ * Runs a program of a node's image in the network of the server outside the cluster, whose own image has next to none: in a
+ * container that is gone when the program ends.
+ */
+export async function runInOutsideNetwork(
+  { world, workers: [node] }: Pick<FaultContext, 'world' | 'workers'>,
+  argv: readonly string[],
+): Promise<string> {
+  if (world.outside === undefined) throw new Error('there is no server outside the cluster')
+  const docker = async (...words: string[]): Promise<string> =>
+    (await run(['docker', ...words], { timeoutMs: budgets.containerStartMs.ms })).stdout
+  const image = (await docker('inspect', '--format', '{{.Image}}', node)).trim()
+  const [program = '', ...args] = argv
+  const inNetwork = ['--network', `container:${world.outside.fullName}`, '--cap-add', 'NET_ADMIN']
+  return docker('run', '--rm', ...inNetwork, '--entrypoint', program, image, ...args)
 }
 
 /** Runs a program among the files of a container, in the network of its pod or in that of its node. */

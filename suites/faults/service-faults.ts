@@ -78,7 +78,7 @@ const fieldFaults: readonly Fault[] = [
     {
       id: 'node-ports-astray',
       breaks: 'The node ports lead to a port that nobody listens on.',
-      red: () => ['service/node-port/*'],
+      red: () => ['service/node-port/**', 'service/external-traffic-policy/no-endpoint/*'],
     },
     ['echo-node-port'],
     portsAstray,
@@ -112,9 +112,18 @@ const fieldFaults: readonly Fault[] = [
   ),
   serviceChanged(
     {
+      id: 'external-traffic-policy-ignored',
+      breaks: 'A Service that must stay on the node that is asked from outside leads to other nodes, too.',
+      red: () => ['service/external-traffic-policy/**'],
+    },
+    ['echo-external-local'],
+    without('externalTrafficPolicy'),
+  ),
+  serviceChanged(
+    {
       id: 'backends-unbalanced',
       breaks: 'Every connection of a client goes to one endpoint, although nobody asked for that.',
-      red: () => ['service/cluster-ip/*', 'service/spread'],
+      red: () => ['service/cluster-ip/**', 'service/spread'],
     },
     ['echo'],
     (spec) => ({ ...spec, sessionAffinity: 'ClientIP' }),
@@ -148,7 +157,7 @@ const fieldFaults: readonly Fault[] = [
       breaks: 'The http port of two Services has another name.',
       red: () => ['dns/*/{srv,headless-srv}-{udp,tcp}'],
       // Endpoints are found by the name of their port: until the proxy has followed, it refuses connections.
-      either: ['service/{cluster-ip,name}/*', 'service/{same-port,spread,external-name}'],
+      either: ['service/{cluster-ip,name}/**', 'service/{same-port,spread,external-name}'],
     },
     ['echo', 'echo-headless'],
     withPorts(({ name }) => (name === 'http' ? { name: 'web' } : {})),
@@ -211,7 +220,7 @@ const stale = { name: 'echo-stale', namespace: '' }
 const endpointStale: Fault = {
   id: 'endpoint-stale',
   breaks: 'A Service has an endpoint that no pod stands behind any more.',
-  red: () => ['service/endpoint-slices', 'service/cluster-ip/*', 'service/spread'],
+  red: () => ['service/endpoint-slices', 'service/cluster-ip/**', 'service/spread'],
   // 16 connections each: one in a hundred times none of them meets the fifth endpoint.
   either: ['service/{same-port,external-name}', 'service/name/*'],
   outcome: 'failed',

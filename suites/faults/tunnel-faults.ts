@@ -107,6 +107,8 @@ const tunnelDown: Fault = {
   red: () => [
     ...acrossWorkers,
     'pod-to-pod/cross-node/delivery-{there,back}',
+    // The control plane, at which they are asked, has no way to the pods of that worker either.
+    'service/external-traffic-policy/no-endpoint/*',
     ...dnsAnswers,
     'cni/declared/encapsulation',
     'cni/other-nodes/known',

@@ -36,6 +36,7 @@ test('reads checks of every kind, marks them and can plan them', () => {
   const checks = parse(everyKind)
   expect(checks.map(({ id, own, level, covers }) => [id, own, level, covers])).toEqual([
     ['mine/paths', true, 'extended', []],
+    ['mine/entry', true, 'extended', []],
     ['mine/looks', true, 'extended', []],
     ['mine/policy', true, 'extended', []],
   ])
@@ -93,6 +94,26 @@ const refused: readonly (readonly [name: string, lines: Record<number, string>, 
     'loopback to another pod',
     { 10: '      - { from: client, to: other, via: loopback, protocol: http }' },
     '10:29: checks[0].probes[0].to: loopback leads to no other pod; from and to must be the same',
+  ],
+  [
+    'a client outside that asks a pod',
+    {
+      9: '    features: [outside]',
+      10: '    probes: [{ from: outside, to: other, via: pod-ip, protocol: tcp }]',
+      11: '',
+    },
+    '10:47: checks[0].probes[0].via: outside asks via node-port or via host-port',
+  ],
+  [
+    'host ports in a core check that names no feature',
+    {
+      7: '    pods: { client: { node: worker1, hostPort: true }, other: { node: worker2 } }',
+      9: '    features: [host-network]',
+      10: '    probes: [{ from: client, target: api }]',
+      11: '',
+    },
+    '5:12: checks[0].level: a check that needs host-port is extended',
+    '9:15: checks[0].features: a pod with ports of its node needs host-port',
   ],
   [
     'neither probes nor steps',

@@ -30,6 +30,14 @@ checks:
       - { from: c, service: echo, via: fqdn, protocol: http }
       - { from: b, resolve: pod, of: a, at: every-dns-pod, protocol: udp }
       - { in: a, inspect: placement }
+  - id: mine/entry
+    requirement: Ports of nodes MUST lead to pods.
+    features: [outside, host-port, host-network]
+    pods: { a: { node: worker1 }, mapped: { node: worker2, hostPort: true } }
+    probes:
+      - { from: outside, to: mapped, via: host-port, protocol: tcp }
+      - { from: a, to: mapped, via: host-port, protocol: udp }
+      - { from: outside, service: echo-node-port, via: node-port, protocol: http }
   - id: mine/looks
     requirement: Agents MUST be well.
     features: [node-access]

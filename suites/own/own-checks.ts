@@ -122,6 +122,7 @@ function partOf(check: Record<string, unknown>): CheckPart | undefined {
   const roles = Object.entries(asRecord(check['pods']))
   if (roles.length > mostRoles) return undefined
   return {
+    level: typeof check['level'] === 'string' ? check['level'] : undefined,
     features: features.safeParse(check['features']).data ?? [nodeAccess],
     pods: Object.fromEntries(roles.map(([name, pod]) => [name, pods.valueType.safeParse(pod).data])),
     targets: check['targets'] === undefined ? undefined : asRecord(check['targets']),

@@ -1,0 +1,94 @@
+import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
+import { mappedPorts } from '../../helpers/agent/protocol.ts'
+import { awaitFixtures } from '../../helpers/fixtures.ts'
+import { deletePod } from '../../helpers/steps/own-pods.ts'
+import type { Fault, FaultContext } from './fault.ts'
+import { packetFilterFault, type Rule } from './packet-filter.ts'
+
+/** What leads from outside the cluster to its pods, and from ports of nodes to them. */
+
+/** Ports of nodes, by the protocol that they are asked over. */
+type Ports = Record<'tcp' | 'udp', readonly number[]>
+
+/** What nodes answer from these ports is dropped where it arrives at the server outside: on every CNI and with every proxy. */
+const answersDropped = (ports: Ports): Rule[] =>
+  (['tcp', 'udp'] as const).map((protocol) => ({
+    outside: true,
+    table: 'filter',
+    chain: 'INPUT',
+    match: ['-p', protocol, '-m', 'multiport', '--sports', ports[protocol].join(), '-j', 'DROP'],
+  }))
+
+/** Not their whole range: pods whose address is translated on the way out come from ports in it, too. */
+function nodePortsOf({ world }: FaultContext): Ports {
+  const all = [...world.services.values()].flatMap(({ nodePorts }) => Object.entries(nodePorts))
+  const ofUdp = (wanted: boolean): number[] =>
+    all.flatMap(([name, port]) => ((name === 'udp') === wanted ? [port] : []))
+  return { tcp: ofUdp(false), udp: ofUdp(true) }
+}
+
+const nodePortsClosed: Fault = {
+  id: 'node-ports-closed-to-outside',
+  breaks: 'No answer from a node port comes back to a client outside the cluster.',
+  red: () => ['service/node-port/from-outside/*', 'service/external-traffic-policy/**'],
+  ...packetFilterFault((context) => answersDropped(nodePortsOf(context))),
+}
+
+const mapped = { feature: { name: 'host-port', declared: true } } as const
+
+const hostPortsClosed: Fault = {
+  id: 'host-ports-closed-to-outside',
+  breaks: 'No answer from a host port comes back to a client outside the cluster.',
+  needs: mapped,
+  red: () => ['node/host-port/from-outside/*'],
+  ...packetFilterFault(() =>
+    answersDropped({ tcp: [mappedPorts.http, mappedPorts.tcp], udp: [mappedPorts.udp] }),
+  ),
+}
+
+/** A pod without the class that the client gives it. */
+type PlainPod = Pick<V1Pod, keyof V1Pod>
+
+const isPod = (object: KubernetesObject): object is V1Pod => object.kind === 'Pod'
+
+const portsOf = (pod: PlainPod) => pod.spec?.containers.flatMap(({ ports = [] }) => ports) ?? []
+
+const hasHostPort = (pod: PlainPod): boolean => portsOf(pod).some(({ hostPort }) => hostPort !== undefined)
+
+/** The same pod with no port of its node. */
+function unmapped(pod: PlainPod): PlainPod {
+  const copy = structuredClone(pod)
+  for (const port of portsOf(copy)) delete port.hostPort
+  return copy
+}
+
+/** Makes the pods with host ports anew, each as `as` has it. */
+async function remake(
+  { kube, fixtures, world, session }: FaultContext,
+  as: (pod: PlainPod) => PlainPod,
+): Promise<void> {
+  const { namespaces, hosts, portPods } = world
+  await Promise.all(portPods.map((pod) => deletePod(kube, pod, namespaces.host)))
+  await kube.apply(fixtures.filter(isPod).filter(hasHostPort).map(as))
+  await awaitFixtures(kube, { namespaces, hostNetwork: hosts.length > 0, hostPort: portPods.length > 0 })
+  await session.reconnect()
+}
+
+const hostPortsGone: Fault = {
+  id: 'host-ports-not-mapped',
+  breaks: 'Nothing leads from the host ports of the nodes to the pods that have them.',
+  needs: mapped,
+  red: () => ['node/host-port/**'],
+  outcome: 'failed',
+  when: 'before-run',
+  inject: (context) => remake(context, unmapped),
+  async vacuous({ kube, world }) {
+    const { items } = await kube.core.listNamespacedPod({ namespace: world.namespaces.host })
+    const [pod] = items.filter(hasHostPort)
+    return pod === undefined ? undefined : `${pod.metadata?.name} has host ports`
+  },
+  heal: (context) => remake(context, (pod) => pod),
+}
+
+/** Faults on the way from outside into the cluster. */
+export const entryFaults: readonly Fault[] = [nodePortsClosed, hostPortsClosed, hostPortsGone]
