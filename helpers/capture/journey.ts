@@ -94,7 +94,10 @@ export function conclusionOf(pair: CapturePair, all: Sights): string {
   const sights = all.sights.filter(({ packet }) => directionOf(pair, packet) !== undefined)
   const asked = sights.filter(({ packet }) => packet.protocol !== 'ARP')
   if (asked.length === 0) return all.gap ?? nothingSent(pair, sights)
-  const flows = [...Map.groupBy(asked, (sight) => flowOf(pair, sight)).values()]
+  const every = [...Map.groupBy(asked, (sight) => flowOf(pair, sight)).values()]
+  // What its own namespace never saw was asked of a Service beside it, and became a packet of this pair on the node.
+  const own = every.filter((flow) => isSeenAt(pair.client, { ...all, sights: flow }))
+  const flows = own.length > 0 ? own : every
   const ends = flows.map((flow) => endOf(pair, { ...all, sights: flow }))
   const counts = [...Map.groupBy(ends, ({ text }) => text).values()].toSorted((a, b) => b.length - a.length)
   const broken = counts.filter(([first]) => first?.whole === false)
