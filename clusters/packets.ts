@@ -63,13 +63,17 @@ async function startCapture(
     child.once('error', (error) => resolve(void said.push(error.message)))
     child.once('close', () => resolve())
   })
-  const limit = setTimeout(() => child.kill('SIGKILL'), 2 * budgets.captureMs.ms)
-  void ended.then(() => clearTimeout(limit))
+  const kill = (): void => void child.kill('SIGKILL')
+  const toListen = setTimeout(kill, budgets.captureMs.ms)
+  // By then it has ended by itself, unless Docker hangs.
+  const toEnd = setTimeout(kill, 2 * budgets.captureMs.ms)
+  void ended.then(() => clearTimeout(toEnd))
   await Promise.race([once(output, 'line'), ended])
+  clearTimeout(toListen)
   if (lines.length === 0) {
     throw new SetupError({
       what: `nothing captures packets on ${node}`,
-      seen: said.join('').trim() || `it did not listen within ${2 * budgets.captureMs.ms} ms`,
+      seen: said.join('').trim() || `it did not listen within ${budgets.captureMs.ms} ms`,
       next: 'look whether root may open packet sockets there',
     })
   }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readCaptured, type Captured } from './captured.ts'
 import { client, icmpError, journey, nodeAddresses, server, stops, tcp, wrapped } from './capture.testdata.ts'
-import { conclusionOf, sightsOf, type CapturePair } from './journey.ts'
+import { conclusionOf, sightsOf, withOwnAddresses, type CapturePair } from './journey.ts'
 import { readPacket } from './packet.ts'
 import { pcapng } from './pcapng.ts'
 import { captureText, placeName } from './rendering.ts'
@@ -98,6 +98,20 @@ test('an ICMP error says who sent it, and what about', () => {
     packets: each.packets.flatMap((packet) => [packet, { ...packet, data }]),
   }))
   expect(concluded(captured)).toMatch(/^172\.18\.0\.3 said unreachable \(3\/1\); the packet to main\/b/)
+})
+
+test('a node asks under whichever of its own addresses the route says', () => {
+  const data = tcp({ from: '10.244.1.0', to: '10.244.2.11', fromPort: 40_001, toPort: 8081 }, 2)
+  const captured = journey(4).map((each) => ({
+    ...each,
+    places: { ...each.places, '10.244.1.0': { at: 'node', interface: 'flannel.1' } },
+    packets: each.packets.slice(2, 3).map((packet) => ({ ...packet, data })),
+  }))
+  const node = { name: 'worker', node: 'worker', ips: ['172.18.0.3'], isNode: true as const }
+  const sights = sightsOf(captured, nodeAddresses)
+  expect(conclusionOf(withOwnAddresses({ ...pair, client: node }, sights), sights)).toContain(
+    '(last seen leaving by flannel.1), and never left it by eth0: lost on worker',
+  )
 })
 
 const octet = fc.integer({ min: 0, max: 255 })
