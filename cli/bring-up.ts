@@ -8,6 +8,7 @@ import { identifyNetwork } from '../clusters/identify.ts'
 import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
 import type { Lease } from '../clusters/lease.ts'
 import { startOutside } from '../clusters/outside.ts'
+import { captureOnKindNode } from '../clusters/packets.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
@@ -224,5 +225,6 @@ const evidenceSource = (definition: ClusterDefinition, kube: Kube, nodes: readon
   kube,
   nodes: nodes.map(({ name }) => name),
   runOnNode: runOnKindNode,
+  capture: captureOnKindNode,
   cni: cniOf(definition),
 })

@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
+import { capturePaths, writeCaptures } from '../helpers/capture/capture.ts'
 import { verdictSchema } from '../helpers/check-probes.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import { connectKube, type Kube } from '../helpers/kube.ts'
 import type { Outcome } from '../helpers/observation.ts'
+import { makePlan } from '../helpers/plan/plan.ts'
+import { observe } from '../helpers/verdict.ts'
 import { healthyWorld } from '../helpers/world.testdata.ts'
 import { openJournal } from '../reports/journal.ts'
 import {
@@ -22,6 +25,7 @@ import {
 } from '../reports/run.testdata.ts'
 import { renderRun } from '../reports/terminal.ts'
 import { writeReports } from '../reports/write.ts'
+import { checks as catalogue } from '../suites/catalogue.ts'
 import { plantCanaries, type Canary } from './testing/canaries.ts'
 
 // Secrets in everything that evidence and reports are made of, behind an API server that hands them out.
@@ -140,6 +144,17 @@ test('none is in the evidence, and no Secret is ever asked for', async () => {
     outcomes,
     evidence,
   )
+  const world = healthyWorld()
+  const ask = () => Promise.reject(new Error('nobody asks'))
+  const paths = catalogue.filter(({ id }) => id === 'pod-to-pod/cross-node/tcp')
+  const silent = { result: () => undefined, fault: () => undefined }
+  const failed = outcomes.slice(0, 1).map((outcome) => ({
+    ...outcome,
+    check: paths[0]?.id ?? '',
+    observations: makePlan(paths, world).probes.map((each) => observe(each, silent, world)),
+  }))
+  const captures = await capturePaths({ world, ask }, paths, failed)
+  await writeCaptures(captures, (check) => join(evidence, check))
   const files = await filesBelow(evidence)
   expect(leaksIn(files)).toEqual([])
   expect(asked.filter((path) => /secrets/i.test(path))).toEqual([])

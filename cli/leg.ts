@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { isHeavy, isLight, isLooking, isPlain, type Check } from '../helpers/check.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
+import { capturePaths, writeCaptures } from '../helpers/capture/capture.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { Outcome } from '../helpers/observation.ts'
 import { Session } from '../helpers/session.ts'
@@ -29,7 +30,7 @@ export async function runLeg(
     leg.signal.throwIfAborted()
     const outcomes = await runPhases(leg, checks, session)
     const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
-    if (off.length > 0) log.outcomes(await withEvidence(source, leg, standing, session, off))
+    if (off.length > 0) log.outcomes(await withEvidence(source, leg, standing, session, checks, off))
     log.ended()
   } finally {
     session.close()
@@ -84,19 +85,35 @@ const titles: Readonly<Record<string, string>> = {
   looks: 'looks at the nodes',
 }
 
-/** The outcomes that did not pass, each with the folder of its evidence. */
+/** The outcomes that did not pass, each with the folder of its evidence, and where its packets were seen last. */
 async function withEvidence(
   { cluster }: ClusterSource,
   { log, folder }: LegRun,
   { evidence }: Standing,
   session: Session,
+  checks: readonly Check[],
   off: readonly Outcome[],
 ): Promise<Outcome[]> {
-  const folders = await log.phase('evidence', 'evidence of what did not pass', async () =>
-    collectEvidence({ ...evidence, world: await session.world() }, off, join(folder, 'evidence')),
-  )
-  return off.map((outcome) => ({
-    ...outcome,
-    evidence: join(cluster.name, 'evidence', folders.get(outcome.check) ?? ''),
-  }))
+  return log.phase('evidence', 'evidence of what did not pass', async () => {
+    const world = await session.world()
+    const { capture: start } = evidence
+    const ask: Session['ask'] = (probes) => session.ask(probes)
+    // Packets first: what is broken may mend itself.
+    const captures = await capturePaths(
+      { world, ask, ...(start === undefined ? {} : { start }) },
+      checks,
+      off,
+    )
+    const folders = await collectEvidence({ ...evidence, world }, off, join(folder, 'evidence'))
+    const folderOf = (check: string): string => join('evidence', folders.get(check) ?? '')
+    await writeCaptures(captures, (check) => join(folder, folderOf(check)))
+    return off.map((outcome) => {
+      const packets = captures.conclusions.get(outcome.check)
+      return {
+        ...outcome,
+        ...(packets === undefined ? {} : { packets }),
+        evidence: join(cluster.name, folderOf(outcome.check)),
+      }
+    })
+  })
 }

@@ -64,6 +64,8 @@ export const budgets = {
   podTracesMs: budget('podTracesMs', 20_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
+  /** Packets of failed paths, written down while they are asked once more: 1 s of Docker, and the slowest probe (5 s). */
+  captureMs: budget('captureMs', 20_000),
   /** The checks of one topic of a user's own suite, asked at once: a few seconds, and a policy's budgets where one is set. */
   ownChecksMs: budget('ownChecksMs', 120_000),
   /** A fault must show its effect, or its absence after healing, within this. */
@@ -96,7 +98,7 @@ export const budgets = {
   /** apt-get update and install of docker.io: 40 s here from a near mirror. */
   packageInstallMs: budget('packageInstallMs', 600_000),
   /** One file of Go, standard library only: 1 s warm, 20 s with an empty build cache on a loaded machine. */
-  shimBuildMs: budget('shimBuildMs', 120_000),
+  goProgramMs: budget('goProgramMs', 120_000),
   /** Every registry of a run answers GET /v2/ within this, or it counts as out of reach. A far registry takes 0.5 s. */
   registryAnswerMs: budget('registryAnswerMs', 3_000),
   /** `<tool> --version`; a shim of a version manager may take a second. */
@@ -120,3 +122,15 @@ export const budgets = {
   /** Import of a dozen images into the node image's containerd: 10 s. */
   imageImportMs: budget('imageImportMs', 300_000),
 } as const satisfies Record<string, Budget>
+
+/** What a capture of packets may hold; beyond it says that it is not whole. */
+export const captureLimits = {
+  /** Pairs of ends for which packets are written down after a failure; all at once. */
+  pairs: 4,
+  /** Connections or questions of a pair that are asked once more: one broken endpoint of four is missed 1 time in 100. */
+  questions: 16,
+  /** One node shows a connection 40 times on all its interfaces: 16 connections of 4 pairs. */
+  packetsPerNode: 5_000,
+  /** Of each packet, from its network header: two headers of IPv6, one of TCP, and 50 bytes of our own words. */
+  bytesPerPacket: 192,
+} as const

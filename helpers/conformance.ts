@@ -69,5 +69,11 @@ function failureText(cluster: string, outcome: Outcome): string {
       const ends = `${from.name} (${from.node ?? '-'}, ${from.address ?? '-'}) -> ${to.name} (${to.node ?? '-'}, ${to.address ?? '-'})`
       return `  ${step === undefined ? '' : `${step}: `}${ends} ${protocol}: ${verdict}, expected ${expected}: ${detail ?? ''}`
     })
-  return [`${outcome.check} on ${cluster}: ${outcome.outcome}`, outcome.requirement, ...lines].join('\n')
+  const packets = outcome.packets === undefined ? [] : [`  packets: ${outcome.packets}`]
+  return [
+    `${outcome.check} on ${cluster}: ${outcome.outcome}`,
+    outcome.requirement,
+    ...lines,
+    ...packets,
+  ].join('\n')
 }

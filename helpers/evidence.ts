@@ -2,6 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execOnce } from './agent/exec-stream.ts'
+import type { StartCapture } from './capture/captured.ts'
 import { budgets } from './budgets.ts'
 import type { Outcome } from './observation.ts'
 import { messageOf } from './errors.ts'
@@ -22,6 +23,8 @@ export interface EvidenceSource {
   world?: World
   /** Absent on a cluster whose nodes are not ours. */
   runOnNode?: RunOnNode
+  /** Writes down packets on the nodes; absent on a cluster whose nodes are not ours. */
+  capture?: StartCapture
   /** Absent where the network's own agents are none of our business. */
   cni?: CniSource
   /** Namespaces whose pods and events may be read, on a cluster that is not ours; without it all of them. */

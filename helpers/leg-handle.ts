@@ -14,7 +14,7 @@ import type { Declared } from './outcome.ts'
 /** File in a leg's folder through which another process finds the running cluster and its fixtures. */
 export const legHandleFile = 'leg.json'
 
-const legHandleSchema = z.strictObject({
+export const legHandleSchema = z.strictObject({
   kubeconfig: z.string(),
   runId: z.string(),
   namespaces: z.strictObject({ main: z.string(), other: z.string(), host: z.string() }),

@@ -77,6 +77,8 @@ export const outcomeSchema = z.strictObject({
   steps: z.array(stepResultSchema).optional(),
   /** Times that the check measured, such as from a policy's creation until it was enforced. */
   measurements: z.array(z.strictObject({ name: z.string(), ms: z.number().nonnegative() })).optional(),
+  /** Where its packets were seen last when it was asked once more: what captures at both ends say, in one line. */
+  packets: z.string().optional(),
   /** Folder of evidence, relative to the report folder. */
   evidence: z.string().optional(),
 })

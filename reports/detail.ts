@@ -56,6 +56,7 @@ export function detailsIn(all: readonly Outcome[], folder = ''): (outcome: Outco
         text: `${fine} of ${observations.length} probes as expected; the check took ${duration(outcome.durationMs)}`,
       })
     }
+    if (outcome.packets !== undefined) details.push({ label: 'packets', text: oneLine(outcome.packets) })
     if (outcome.measurements !== undefined) {
       const measured = outcome.measurements.map(({ name, ms }) => `${oneLine(name)} ${duration(ms)}`)
       details.push({ label: 'measured', text: measured.join(', ') })

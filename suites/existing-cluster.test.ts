@@ -9,6 +9,7 @@ import { AuthorizationV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-n
 import { dump, load } from 'js-yaml'
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { readContext, type GivenContext } from '../clusters/given/connection.ts'
+import { covers, permissionsFor } from '../clusters/given/permissions.ts'
 import { rbacObjects } from '../clusters/given/rbac.ts'
 import { isRunNeed } from '../helpers/check-rules.ts'
 import { runLabel } from '../helpers/fixture-pods.ts'
@@ -16,6 +17,8 @@ import { connectKube, type Kube } from '../helpers/kube.ts'
 import { readLegHandle } from '../helpers/leg-handle.ts'
 import { readRun, type Run } from '../reports/model.ts'
 import { checks } from './catalogue.ts'
+import { readNodes } from '../helpers/world.ts'
+import { startAuditedApi, type AuditedApi } from './testing/audited-api.ts'
 
 /** `test --kubeconfig` on the cluster of the suites, as if it were somebody else's. */
 
@@ -35,6 +38,7 @@ let folder = ''
 let tokenFile = ''
 let given: GivenContext
 let kube: Kube
+let audited: AuditedApi
 let runs: Record<'own' | 'role' | 'second' | 'ended', Promise<Ended>>
 
 /** All at once: what they do beside each other is part of what is tested. */
@@ -52,7 +56,17 @@ beforeAll(async () => {
     body: { spec: { audiences: [], expirationSeconds: 600 } },
   })
   tokenFile = join(folder, 'token.kubeconfig')
-  await writeFile(tokenFile, await withToken(given.kubeconfig, status?.token ?? ''), { mode: 0o600 })
+  const token = status?.token ?? ''
+  await writeFile(tokenFile, await configWith(given.kubeconfig, { token }), { mode: 0o600 })
+  const [controlPlane] = await readNodes(kube)
+  if (controlPlane === undefined) throw new Error('no control plane')
+  audited = await startAuditedApi(controlPlane, `system:serviceaccount:${borrowed}:${role.name}`)
+  const { server } = audited
+  const auditedFile = join(folder, 'audited.kubeconfig')
+  await writeFile(auditedFile, await configWith(given.kubeconfig, { server, token }), { mode: 0o600 })
+  const asAdministrator = join(folder, 'administrator.kubeconfig')
+  await writeFile(asAdministrator, await configWith(given.kubeconfig, { server }), { mode: 0o600 })
+  await seen(() => connectKube(asAdministrator).core.readNamespace({ name: borrowed }))
   const definitionFile = join(folder, 'guest.yaml')
   await writeFile(definitionFile, definition(handle.features.filter((each) => each === 'network-policy')))
   const some = [
@@ -61,7 +75,7 @@ beforeAll(async () => {
     'network-policy/declaration',
     'life-cycle/*/creation',
   ]
-  const asRole = [`--kubeconfig=${tokenFile}`, `--namespace=${borrowed}`]
+  const asRole = [`--kubeconfig=${auditedFile}`, `--namespace=${borrowed}`]
   const own = start('own', '--level=core')
   const ended = start('ended', '--level=core')
   const first = start('role', definitionFile, ...asRole, ...some.map((glob) => `--check=${glob}`))
@@ -76,6 +90,7 @@ beforeAll(async () => {
 }, timeout)
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
+  await audited.stop()
   const rbac = kube.config.makeApiClient(RbacAuthorizationV1Api)
   const { name } = role
   await rbac.deleteClusterRoleBinding({ name })
@@ -192,6 +207,40 @@ test('the printed role has nothing to do with Secrets', async () => {
 })
 
 test(
+  'the audit log of that run has nothing beyond the printed role, and nothing on Secrets',
+  async () => {
+    expect((await runs.role).exitCode).toBe(0)
+    const events = await audited.events()
+    const table = permissionsFor('borrowed')
+    const asked = events.flatMap(({ verb, objectRef, requestURI }) => {
+      if (objectRef === undefined) return []
+      const { resource, subresource, apiGroup: group, namespace, name } = objectRef
+      const path = subresource === undefined ? resource : `${resource}/${subresource}`
+      const where = {
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(name === undefined ? {} : { name }),
+      }
+      return [{ request: { verb, group, resource: path, ...where }, requestURI }]
+    })
+    const fixtures = [borrowed, `${borrowed}-other`]
+    const beyond = asked.filter(({ request }) => !covers(table, fixtures, request))
+    expect(beyond).toEqual([])
+    expect(asked.filter(({ requestURI }) => /secrets/i.test(requestURI))).toEqual([])
+    const decisions = Map.groupBy(events, (each) => each.annotations['authorization.k8s.io/decision'])
+    expect([...decisions.keys()]).toEqual(['allow'])
+    // It was all there to be seen: what the run cannot do without.
+    const kinds = new Set(asked.map(({ request: { verb, resource } }) => `${verb} ${resource}`))
+    expect([...kinds]).toEqual(
+      expect.arrayContaining(['list nodes', 'patch pods', 'patch services', 'get pods/exec']),
+    )
+    console.info(
+      `audit log: ${events.length} requests of ${kinds.size} kinds, none beyond the role, none on Secrets`,
+    )
+  },
+  timeout,
+)
+
+test(
   'a second run in the same namespaces is refused by the name of the first',
   async () => {
     const [first, second] = [await runs.role, await runs.second]
@@ -215,9 +264,14 @@ test(
   timeout,
 )
 
-/** The kubeconfig with a token in the place of its user's certificate. */
-async function withToken(file: string, token: string): Promise<string> {
-  const config = load(await readFile(file, 'utf8')) as { users: { user: Record<string, string> }[] }
-  for (const each of config.users) each.user = { token }
+/** The kubeconfig with another server, or with a token in the place of its user's certificate. */
+async function configWith(file: string, change: { server?: string; token?: string }): Promise<string> {
+  const config = load(await readFile(file, 'utf8')) as {
+    clusters: { cluster: Record<string, string> }[]
+    users: { user: Record<string, string> }[]
+  }
+  const { server, token } = change
+  if (server !== undefined) for (const { cluster } of config.clusters) cluster['server'] = server
+  if (token !== undefined) for (const each of config.users) each.user = { token }
   return dump(config)
 }

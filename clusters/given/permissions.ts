@@ -183,7 +183,7 @@ export function requestOf(method: string, url: string, server: string): ApiReque
 }
 
 /** Does the table cover this request? Pure. */
-const covers = (
+export const covers = (
   table: readonly Permission[],
   fixtures: readonly string[],
   { verb, group, resource, namespace, name }: ApiRequest,
