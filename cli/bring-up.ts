@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { cniModule, cnis } from '../clusters/cni/all.ts'
 import type { Cni, CniContext } from '../clusters/cni/cni.ts'
 import type { ClusterDefinition, LoadedDefinition } from '../clusters/definition.ts'
 import type { PreparedImages } from '../clusters/images/prepare.ts'
 import { identifyNetwork } from '../clusters/identify.ts'
+import { recordMade, type Making } from '../clusters/kept.ts'
 import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clusters/kind.ts'
 import type { Lease } from '../clusters/lease.ts'
 import { startOutside } from '../clusters/outside.ts'
@@ -21,7 +22,7 @@ import type { TestOptions } from './options.ts'
 import type { LegRun, Standing } from './source.ts'
 
 /** How a cluster is made. */
-export type MakeOptions = Pick<TestOptions, 'images' | 'install'>
+export type MakeOptions = Pick<TestOptions, 'images' | 'install' | 'keep'>
 
 /** A leg whose cluster is made for it. */
 export interface MadeLeg extends LegRun {
@@ -30,7 +31,7 @@ export interface MadeLeg extends LegRun {
 }
 
 /** A cluster that is ours, with its fixtures running. */
-interface Made {
+export interface Made {
   kube: Kube
   nodes: WorldNode[]
   handle: LegHandle
@@ -55,7 +56,7 @@ export interface Machine {
  * joining workers. The fixtures wait for it: a pod whose network is not there yet goes into a back-off of 10 s.
  */
 export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Machine): Promise<Standing> {
-  const { cluster, log, runId, folder } = leg
+  const { cluster, log, runId } = leg
   const { definition } = cluster
   const stopped = new AbortController()
   const signal = AbortSignal.any([leg.signal, stopped.signal])
@@ -120,22 +121,48 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       features: definition.features,
       expect: definition.expect,
     }
-    await mkdir(folder, { recursive: true })
-    await writeLegHandle(join(folder, legHandleFile), handle)
     return { kube, nodes, handle, cniContext }
   }
   try {
     const made = await Promise.race([failed, rest()])
     await creating
-    await identify(leg, made)
-    return standingOf(leg, made)
+    const { manifests, provenance } = images
+    const making = { file: resolve(cluster.file), definition, handle: made.handle, manifests, provenance }
+    return await standOn(leg, made, () => remember(lease, making, made.kube, leg.options))
   } catch (error) {
     if (!signal.aborted) await setupEvidence(leg, kube)
     throw error
   }
 }
 
-function standingOf({ cluster: { definition } }: MadeLeg, { kube, nodes, handle }: Made): Standing {
+/** What was made can be gone on with; whoever keeps it in any case keeps it from now on, also when this process dies. */
+async function remember(lease: Lease, making: Making, kube: Kube, { keep }: MakeOptions): Promise<void> {
+  await recordMade(lease.dir, making, { kube, cni: cniOf(making.definition) })
+  if (keep === 'always') await lease.keep()
+}
+
+/** A leg on a cluster of ours, wherever that comes from. */
+export type OwnLeg = Pick<MadeLeg, 'cluster' | 'log' | 'folder'>
+
+/**
+ * Checks that a cluster with its fixtures is what its definition says, and tells other processes of it.
+ *
+ * @param before what is done between the two
+ * @throws {SetupError} when it is another network than the definition declares
+ */
+export async function standOn(
+  leg: OwnLeg,
+  made: Made,
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<Standing> {
+  await mkdir(leg.folder, { recursive: true })
+  await writeLegHandle(join(leg.folder, legHandleFile), made.handle)
+  await identify(leg, made)
+  await before()
+  return standingOf(leg, made)
+}
+
+function standingOf({ cluster: { definition } }: OwnLeg, { kube, nodes, handle }: Made): Standing {
   const access = accessTo(handle, cniOf(definition))
   return {
     session: { kube, declared: declaredBy(handle), ...handle, access },
@@ -144,17 +171,18 @@ function standingOf({ cluster: { definition } }: MadeLeg, { kube, nodes, handle 
 }
 
 /** Why the network did not come up is in the pods, their events and logs, which are gone with the cluster. */
-async function setupEvidence({ log, cluster, folder }: MadeLeg, kube: Kube): Promise<void> {
+export async function setupEvidence({ log, cluster, folder }: OwnLeg, kube: Kube): Promise<void> {
   await log.phase('evidence', 'evidence of what did not come up', async () => {
     const source = evidenceSource(cluster.definition, kube, await readNodes(kube))
     await collectEvidence(source, [], join(folder, 'evidence'))
   })
 }
 
-function cniContextOf(
+/** What a CNI is asked with. */
+export function cniContextOf(
   kube: Kube,
   definition: ClusterDefinition,
-  images: PreparedImages,
+  { manifests }: Pick<PreparedImages, 'manifests'>,
   [controlPlane = '', ...others]: readonly string[],
 ): CniContext {
   return {
@@ -163,14 +191,14 @@ function cniContextOf(
     network: definition.network,
     encapsulation: definition.cni.encapsulation,
     controlPlane,
-    manifests: images.manifests,
+    manifests,
     runOnNode: runOnKindNode,
     nodeCount: 1 + others.length,
   }
 }
 
 /** The installer of a definition's CNI. */
-function cniOf(definition: ClusterDefinition): Cni {
+export function cniOf(definition: ClusterDefinition): Cni {
   const cni = cnis[definition.cni.name]
   if (cni === undefined) throw new Error(`no installer for CNI ${definition.cni.name}`)
   return cni
@@ -193,7 +221,7 @@ async function installCni(
   })
 }
 
-async function identify({ cluster, log }: MadeLeg, { nodes, handle, cniContext }: Made): Promise<void> {
+async function identify({ cluster, log }: OwnLeg, { nodes, handle, cniContext }: Made): Promise<void> {
   const { definition } = cluster
   const [withPods] = handle.workers
   const network = await identifyNetwork(cniOf(definition), cniContext, withPods, definition)

@@ -24,7 +24,12 @@ interface Ended {
 }
 
 async function cli(...argv: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [door, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [door, ...argv], {
+    cwd: folder,
+    // Without the clusters that somebody keeps on this machine.
+    env: { ...process.env, XDG_STATE_HOME: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -90,6 +95,13 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
     '--node-selector: expected key=value[,key=value], got "zone"',
     '--fixture-image: unknown image "nod"; did you mean "node"?',
     '--namespace: default is not for checks; give one that nobody else uses',
+  ],
+  [
+    ['test', 'flannel', 'b', '--on=cnic-flannel-0000', '--images=source'],
+    '--images: is about clusters that are made; --on names one that was',
+    'unexpected argument "b"; --on is one cluster',
+    '--on: "cnic-flannel-0000" is no cluster that was kept; there is none',
+    `unknown cluster "b"; known are ${clusters} A file needs its path, such as ./mine.yaml`,
   ],
   [
     ['clean', '--kubeconfig=./none', '--context=a', '--all'],

@@ -35,6 +35,7 @@ const test = defineCommand<TestFlags>({
   examples: [
     ['cni-conformance test flannel', 'all checks on a cluster that comes with the product'],
     ['cni-conformance test ./mine.yaml --keep=on-failure', 'a cluster of your own; kept when a check fails'],
+    ['cni-conformance test flannel --on cnic-flannel-1a2b', 'again, on the cluster that --keep left'],
     ["cni-conformance test --check 'dns/**' --check 'service/**'", 'some of the checks'],
     ['cni-conformance test ./mine.yaml --checks ./my-checks.yaml', 'checks of your own beside ours'],
     ['cni-conformance test flannel -o json >run.json', 'for programs'],
@@ -52,6 +53,10 @@ const test = defineCommand<TestFlags>({
     checkFlags(command)
     command
       .option('--keep [when]', 'leave the cluster running: always (alone), or =on-failure')
+      .option(
+        '--on <cluster>',
+        'go on with a cluster that --keep left, by its name, if it is as it was made; then as --keep says',
+      )
       .option('--report-dir <dir>', 'folder of the reports (default: a new one below reports/runs)')
       .option('--timeout <duration>', 'end the run after so long, such as 10m')
       .option('--hold', 'keep the cluster until standard input closes; for programs that go on using it')

@@ -7,7 +7,7 @@ import { newClusterName, openLease, type Lease } from '../clusters/lease.ts'
 import { kernelNeeds } from '../clusters/runnable.ts'
 import { bringUp, type Machine, type MadeLeg, type MakeOptions } from './bring-up.ts'
 import { declaredCluster } from './run-log.ts'
-import type { ClusterSource, LegRun } from './source.ts'
+import type { ClusterSource, LegRun, TakeDown } from './source.ts'
 
 /** A cluster that is made for its leg on this machine, and deleted after it. */
 export function madeCluster(cluster: LoadedDefinition, options: MakeOptions): ClusterSource {
@@ -17,19 +17,22 @@ export function madeCluster(cluster: LoadedDefinition, options: MakeOptions): Cl
       const leg: MadeLeg = { ...run, cluster, options }
       const machine = await prepareMachine(leg)
       const lease = await openLease({ cluster: newClusterName(cluster.definition.name), purpose: 'test' })
-      lend({
-        what: `cluster ${lease.cluster}`,
-        byHand: '`cni-conformance clean` tries again',
-        delete: () => deleteLease(run, lease),
-        async keep() {
-          await lease.keep()
-          return `KUBECONFIG=${lease.kubeconfig}; \`cni-conformance clean\` deletes it`
-        },
-      })
+      lend(takeDownOf(run, lease))
       return bringUp(leg, lease, machine)
     },
   }
 }
+
+/** How a cluster of ours is ended or left to the user. */
+export const takeDownOf = (run: Pick<LegRun, 'log'>, lease: Lease): TakeDown => ({
+  what: `cluster ${lease.cluster}`,
+  byHand: '`cni-conformance clean` tries again',
+  delete: () => deleteLease(run, lease),
+  async keep() {
+    await lease.keep()
+    return `KUBECONFIG=${lease.kubeconfig}; \`cni-conformance test --on ${lease.cluster}\` checks it again, \`cni-conformance clean\` deletes it`
+  },
+})
 
 async function prepareMachine({ cluster, options, log, signal, ask }: MadeLeg): Promise<Machine> {
   const cacheDir = defaultCacheDir()
@@ -66,7 +69,7 @@ async function prepareMachine({ cluster, options, log, signal, ask }: MadeLeg): 
   return { shim, images }
 }
 
-async function deleteLease({ log }: LegRun, lease: Lease): Promise<void> {
+async function deleteLease({ log }: Pick<LegRun, 'log'>, lease: Lease): Promise<void> {
   await log.phase('delete', `delete cluster ${lease.cluster}`, async (step) => {
     await deleteCluster(lease, { onSeen: (seen) => step.update(seen) })
   })

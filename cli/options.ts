@@ -31,6 +31,8 @@ export interface TestOptions extends GlobalOptions {
   images: ImageProviderChoice
   /** Keep the cluster until standard input closes. */
   hold: boolean
+  /** A cluster that an earlier run kept, by its name, instead of one to be made; `clusters` has its definition. */
+  on: string | undefined
   /** A cluster that stands already, instead of one to be made; `clusters` has its definition, if there is one. */
   given?: GivenOptions
 }

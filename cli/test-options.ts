@@ -24,6 +24,7 @@ export interface TestFlags extends GivenFlags {
   images?: string
   registryMirror?: string
   hold?: true
+  on?: string
 }
 
 /** The cluster of a run that names none. */
@@ -43,7 +44,7 @@ export async function readTestOptions(
   refuseMixture(names, flags, problems)
   const clusters = isGiven
     ? ((await problems.collect(() => loadDefinitions(names, { stands: true }))) ?? [])
-    : await readClusters(names, problems, byDefault)
+    : await readClusters(await namesOn(names, flags, problems), problems, byDefault)
   const checks = await selectChecks(flags, problems)
   const images = isGiven ? { kind: 'auto' as const } : await readImages(flags, problems)
   const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout)
@@ -62,6 +63,7 @@ export async function readTestOptions(
     timeoutMs: timeoutMs ?? given?.runMs,
     images,
     hold: flags.hold === true,
+    on: flags.on,
     ...(given === undefined ? {} : { given }),
   }
   for (const cluster of clusters)
@@ -76,10 +78,34 @@ function refuseMixture(names: readonly string[], flags: TestFlags, problems: Pro
     refuseFlags({ ...flags }, givenFlagNames, 'goes with --kubeconfig', problems)
     return
   }
-  const ofMaking = { images: '--images', registryMirror: '--registry-mirror', hold: '--hold' }
+  const ofMaking = { images: '--images', registryMirror: '--registry-mirror', hold: '--hold', on: '--on' }
   refuseFlags({ ...flags }, ofMaking, 'is about clusters that are made; this one stands already', problems)
   for (const extra of names.slice(1))
     problems.add(`unexpected argument ${shown(extra)}; --kubeconfig is one cluster, with one definition`)
+}
+
+/**
+ * The definition of a run: where it goes on with a kept cluster and none is named, the one that cluster was made of.
+ */
+async function namesOn(
+  names: readonly string[],
+  flags: TestFlags,
+  problems: Problems,
+): Promise<readonly string[]> {
+  const { on } = flags
+  if (on === undefined) return names
+  const ofMaking = { images: '--images', registryMirror: '--registry-mirror' }
+  refuseFlags({ ...flags }, ofMaking, 'is about clusters that are made; --on names one that was', problems)
+  for (const extra of names.slice(1)) problems.add(`unexpected argument ${shown(extra)}; --on is one cluster`)
+  const { keptClusters, readMade } = await import('../clusters/kept.ts')
+  const kept = await keptClusters()
+  const dir = kept.get(on)
+  if (dir === undefined) {
+    const known = kept.size === 0 ? 'there is none' : suggestion(on, [...kept.keys()])
+    problems.add(`--on: ${shown(on)} is no cluster that was kept; ${known}`)
+    return names
+  }
+  return names.length > 0 ? names : [(await readMade(dir)).file]
 }
 
 /** Definitions by name or path; the default ones when none is named. */

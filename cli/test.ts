@@ -10,6 +10,7 @@ import { runLeg } from './leg.ts'
 import { dryRun } from './dry-run.ts'
 import { givenCluster } from './given-cluster.ts'
 import { sweepLeftovers } from './leftovers.ts'
+import { keptCluster } from './kept-cluster.ts'
 import { madeCluster } from './made-cluster.ts'
 import type { TestOptions } from './options.ts'
 import { reportedRun, type RunContext } from './reported-run.ts'
@@ -18,11 +19,13 @@ import type { ClusterSource, TakeDown } from './source.ts'
 
 /** `test`: each leg from nothing to nothing, one after the other. Returns the exit code. */
 export async function testCommand(options: TestOptions): Promise<number> {
-  const { given, clusters, checks, filter } = options
+  const { given, clusters, checks, filter, on } = options
   const sources: ClusterSource[] =
-    given === undefined
-      ? clusters.map((cluster) => madeCluster(cluster, options))
-      : [givenCluster(given, clusters[0])]
+    given !== undefined
+      ? [givenCluster(given, clusters[0])]
+      : clusters.map((cluster) =>
+          on === undefined ? madeCluster(cluster, options) : keptCluster(cluster, on),
+        )
   if (given?.dryRun === true) return dryRun(given, clusters[0], checks)
   const plan = {
     ...options,

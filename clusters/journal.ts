@@ -4,7 +4,7 @@ import type { ProcessIdentity } from './identity.ts'
 
 /** One line of a lease's journal. Each is on disk before what it announces is created. */
 export type JournalEntry =
-  /** Who holds the lease; the first line. `docker` is where its containers are, as environment of the Docker client. */
+  /** Who holds the lease: the first line, and once more for each who took it over. `docker` is where its containers are, as environment of the Docker client. */
   | {
       type: 'owner'
       owner: ProcessIdentity
@@ -68,7 +68,7 @@ export function parseJournal(text: string): JournalEntry[] {
 export function stateOf(entries: readonly JournalEntry[]): JournalState {
   const last = entries.findLast((entry) => entry.type === 'cluster' || entry.type === 'settled')
   return {
-    owner: entries.find((entry) => entry.type === 'owner'),
+    owner: entries.findLast((entry) => entry.type === 'owner'),
     clusters: [...new Set(entries.filter((entry) => entry.type === 'cluster').map((entry) => entry.name))],
     settled: last?.type !== 'cluster',
     kept: entries.some((entry) => entry.type === 'keep'),

@@ -5,8 +5,9 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { SetupError, messageOf } from '../helpers/errors.ts'
 import { ownModule } from '../helpers/own-module.ts'
-import { ownIdentity } from './identity.ts'
-import { appendEntry, clusterNamePattern } from './journal.ts'
+import { livenessOf, ownIdentity } from './identity.ts'
+import { withFileLock } from './images/file-lock.ts'
+import { appendEntry, clusterNamePattern, readJournal } from './journal.ts'
 import type { JournalEntry } from './journal.ts'
 
 /** Our claim on one cluster: a directory with a journal, and the kubeconfig of nobody else. */
@@ -79,6 +80,34 @@ export async function openLease(options: { cluster: string; purpose: string }): 
     await rm(fresh, { recursive: true, force: true })
     throw leaseRefused(cluster, dir, cause)
   }
+  startReaper(root)
+  return leaseOf(cluster, dir)
+}
+
+/**
+ * Takes over the lease of a cluster that was kept, for a run of our own on it. It stays kept until that run ends it: also
+ * when we die.
+ *
+ * @throws {SetupError} when a run holds it, or there is none
+ */
+export async function adoptLease(cluster: string, purpose: string): Promise<Lease> {
+  const root = leasesDir()
+  const dir = join(root, cluster)
+  const refused = (what: string, seen: string): SetupError =>
+    new SetupError({ what: `cluster ${cluster} ${what}`, seen, next: 'name another, or leave out --on' })
+  await withFileLock(join(dir, 'adoption.lock'), async () => {
+    const { owner, kept } = await readJournal(dir)
+    if (owner === undefined || !kept) throw refused('was not kept', dir)
+    const liveness = await livenessOf(owner.owner)
+    if (liveness !== 'dead')
+      throw refused(
+        'is taken by another run',
+        `process ${owner.owner.pid} on ${owner.owner.host}, since ${owner.openedAt}`,
+      )
+    const openedAt = new Date().toISOString()
+    // Its containers are where they were made, wherever our Docker client points.
+    await appendEntry(dir, { ...owner, owner: await ownIdentity(), purpose, openedAt })
+  })
   startReaper(root)
   return leaseOf(cluster, dir)
 }

@@ -1,9 +1,9 @@
-import type { KubernetesObject, V1ConfigMap, V1ObjectMeta } from '@kubernetes/client-node'
+import type { KubernetesObject, V1ConfigMap } from '@kubernetes/client-node'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import { SetupError } from '../../helpers/errors.ts'
-import { managedLabel, programName, runLabel } from '../../helpers/fixture-pods.ts'
-import { apiMessage, isNotFound, type Kube } from '../../helpers/kube.ts'
+import { programName, runLabel } from '../../helpers/fixture-pods.ts'
+import { apiMessage, type Kube } from '../../helpers/kube.ts'
 import { expiryOf } from './connection.ts'
 import {
   Traces,
@@ -15,7 +15,7 @@ import {
   type HousingContext,
   type Swept,
 } from './housing.ts'
-
+import { find, isForeign, isOurs, kinds, remove, textOf, type Found } from '../run-objects.ts'
 /**
  * Two namespaces that are there already and stay. A run takes them by a ConfigMap that only one can create, and deletes
  * only what has its label.
@@ -98,90 +98,16 @@ async function inUse(kube: Kube, namespace: string): Promise<SetupError> {
   })
 }
 
-/** Kinds of all that a run makes in its namespaces, as kubectl names them. */
-const kinds = ['networkpolicies', 'pods', 'services', 'endpointslices', 'configmaps'] as const
-type Kind = (typeof kinds)[number]
-
-interface Found {
-  kind: Kind
-  namespace: string
-  name: string
-  metadata: V1ObjectMeta
-}
-
-type Lister = (target: {
-  namespace: string
-  labelSelector?: string
-}) => Promise<{ items: { metadata?: V1ObjectMeta }[] }>
-
-function clientOf(
-  kube: Kube,
-  kind: Kind,
-): { list: Lister; remove: (target: { name: string; namespace: string }) => Promise<unknown> } {
-  const { core, discovery, networking } = kube
-  switch (kind) {
-    case 'networkpolicies':
-      return {
-        list: (target) => networking.listNamespacedNetworkPolicy(target),
-        remove: (target) => networking.deleteNamespacedNetworkPolicy(target),
-      }
-    case 'pods':
-      return {
-        list: (target) => core.listNamespacedPod(target),
-        remove: (target) => core.deleteNamespacedPod(target),
-      }
-    case 'services':
-      return {
-        list: (target) => core.listNamespacedService(target),
-        remove: (target) => core.deleteNamespacedService(target),
-      }
-    case 'endpointslices':
-      return {
-        list: (target) => discovery.listNamespacedEndpointSlice(target),
-        remove: (target) => discovery.deleteNamespacedEndpointSlice(target),
-      }
-    case 'configmaps':
-      return {
-        list: (target) => core.listNamespacedConfigMap(target),
-        remove: (target) => core.deleteNamespacedConfigMap(target),
-      }
-  }
-}
-
-async function find(kube: Kube, names: readonly string[], labelSelector?: string): Promise<Found[]> {
-  const found = names.flatMap((namespace) =>
-    kinds.map(async (kind) => {
-      const target = { namespace, ...(labelSelector === undefined ? {} : { labelSelector }) }
-      const { items } = await clientOf(kube, kind).list(target)
-      return items.map(({ metadata = {} }): Found => ({
-        kind,
-        namespace,
-        name: metadata.name ?? '',
-        metadata,
-      }))
-    }),
-  )
-  return (await Promise.all(found)).flat()
-}
-
-const isOurs = ({ metadata }: Found): boolean =>
-  Object.entries(managedLabel).every(([key, value]) => metadata.labels?.[key] === value)
-
 /**
  * The policies under test isolate every pod of a namespace, and what is applied takes objects of its names over: so
  * nobody else may live there.
  */
 async function refuseForeign(kube: Kube, names: readonly string[]): Promise<void> {
-  // Of these there are some in every namespace, or they come with a Service.
-  const ofEverybody: readonly Kind[] = ['configmaps', 'endpointslices']
-  const own: readonly string[] = [claimName, programName]
-  const foreign = (await find(kube, names)).filter(
-    (each) => !isOurs(each) && (!ofEverybody.includes(each.kind) || own.includes(each.name)),
-  )
+  const foreign = (await find(kube, names)).filter((each) => isForeign(each, [claimName, programName]))
   if (foreign.length === 0) return
   throw new SetupError({
     what: `the namespaces ${names.join(' and ')} are not free: what is checked there would touch what lives there`,
-    seen: foreign.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`).join('\n'),
+    seen: foreign.map(textOf).join('\n'),
     next: 'give two namespaces that nobody else uses',
   })
 }
@@ -200,7 +126,7 @@ async function deleteRun(
       async () => {
         const found = (await find(kube, names, selector)).filter((each) => isOurs(each) && which(each))
         await Promise.all(found.map((each) => remove(kube, each)))
-        const seen = found.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`).join(', ')
+        const seen = found.map(textOf).join(', ')
         return found.length === 0 ? { done: true, value: undefined } : { done: false, seen }
       },
       {
@@ -214,15 +140,6 @@ async function deleteRun(
   }
   await gone((each) => !isClaim(each))
   await gone(isClaim)
-}
-
-async function remove(kube: Kube, { kind, namespace, name, metadata }: Found): Promise<void> {
-  if (metadata.deletionTimestamp !== undefined) return
-  try {
-    await clientOf(kube, kind).remove({ name, namespace })
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
 }
 
 /**
