@@ -10,6 +10,7 @@ import { createCluster, earlyKubeconfig, nodeNames, unpackImage } from '../clust
 import type { Lease } from '../clusters/lease.ts'
 import { startOutside } from '../clusters/outside.ts'
 import { captureOnKindNode } from '../clusters/packets.ts'
+import { keepServicesInside } from '../clusters/wall.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
@@ -101,6 +102,7 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       const [server] = await Promise.all([
         startOutside(lease, images.outsideImage, signal),
         raiseFixtures(kube, { ...fixtures, onSeen: (seen) => step.update(seen), signal }),
+        keepServicesInside(names, definition.network.serviceSubnet, runOnKindNode),
       ])
       return server
     })
