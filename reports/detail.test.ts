@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { detailsIn } from './detail.ts'
 import { failuresOf } from './html/failures.ts'
 import { viewOf } from './html/view.ts'
+import { diagnose } from './ladder.ts'
 import { crossNodeDown, outcomesOf, runWith } from './run.testdata.ts'
 
 test('where packets were seen last is told after what was seen, and before the evidence, on the page as well', () => {
@@ -15,5 +16,6 @@ test('where packets were seen last is told after what was seen, and before the e
   const at = labels.indexOf('packets')
   expect(at).toBeGreaterThan(labels.indexOf('seen'))
   expect(at).toBeLessThan(labels.indexOf('evidence'))
+  expect(diagnose(outcomes)?.because).toContain(packets)
   expect(failuresOf(viewOf(runWith(outcomes))).section.toString()).toContain(packets)
 })

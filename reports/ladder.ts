@@ -107,6 +107,8 @@ class Seen {
     const from = only(broken.map((each) => each.from.node))
     if (from !== undefined && fine.some((each) => each.from.node !== from))
       reasons.push(`every broken probe starts on node ${from}, the same from other nodes pass`)
+    const [packets] = this.failedHere.flatMap((each) => each.packets ?? [])
+    if (packets !== undefined) reasons.push(packets)
     return reasons
   }
 }

@@ -45,19 +45,26 @@ export interface Captures {
  * @param failed outcomes of checks among `checks`
  */
 export async function capturePaths(
-  { world, ask, start }: CaptureSource,
+  source: CaptureSource,
   checks: readonly Check[],
   failed: readonly Outcome[],
 ): Promise<Captures> {
-  const all = pairsOf(checks, failed, world)
-  const noneOf = ({ steps }: Outcome): string =>
-    start === undefined ? noAccess : steps === undefined ? otherPath : stepsGone
-  const others = new Map(failed.map((each) => [each.check, { text: `no capture: ${noneOf(each)}\n` }]))
-  const captures =
-    start === undefined
-      ? { conclusions: new Map<string, string>(), files: new Map() }
-      : await captureAll({ world, ask, start }, all)
-  return { ...captures, files: new Map([...others, ...captures.files]) }
+  const { start } = source
+  const without = (why: (outcome: Outcome) => string): Captures => ({
+    conclusions: new Map(),
+    files: new Map(failed.map((each) => [each.check, { text: `no capture: ${why(each)}\n` }])),
+  })
+  if (start === undefined) return without(() => noAccess)
+  try {
+    const { conclusions, files } = await captureAll(
+      { ...source, start },
+      pairsOf(checks, failed, source.world),
+    )
+    const others = without(({ steps }) => (steps === undefined ? otherPath : stepsGone))
+    return { conclusions, files: new Map([...others.files, ...files]) }
+  } catch (error) {
+    return without(() => messageOf(error))
+  }
 }
 
 const noAccess = 'this run has no access to the nodes of the cluster'
@@ -70,17 +77,11 @@ async function captureAll(
   all: readonly FailedPair[],
 ): Promise<Captures> {
   const distinct = chosenOf(all)
-  if (distinct.length === 0) return without(all, '')
-  try {
-    const [captured, replies] = await capturing(start, distinct, () =>
-      ask(distinct.map(({ planned }) => planned)),
-    )
-    const addresses = new Map(world.nodes.map(({ name, address }) => [name, address]))
-    const sights = sightsOf(captured, addresses)
-    return told(all, new Map(distinct.map((each) => [each.key, toldOf(each, sights, replies, world)])))
-  } catch (error) {
-    return without(all, messageOf(error))
-  }
+  if (distinct.length === 0) return { conclusions: new Map(), files: new Map() }
+  const probes = distinct.map(({ planned }) => planned)
+  const [captured, replies] = await capturing(start, distinct, () => ask(probes))
+  const sights = sightsOf(captured, new Map(world.nodes.map(({ name, address }) => [name, address])))
+  return told(all, new Map(distinct.map((each) => [each.key, toldOf(each, sights, replies, world)])))
 }
 
 /** The first paths of each topic in turn, each once: the pods of one topic would leave no room for Services and DNS. */
@@ -200,11 +201,6 @@ function told(all: readonly FailedPair[], byKey: ReadonlyMap<string, Told>): Cap
   for (const { check } of all) if (!files.has(check)) files.set(check, { text: limit })
   return { conclusions, files }
 }
-
-const without = (all: readonly FailedPair[], why: string): Captures => ({
-  conclusions: new Map(),
-  files: new Map(all.map(({ check }) => [check, { text: `no capture: ${why}\n` }])),
-})
 
 /** Writes what was captured into the folders of the checks. */
 export async function writeCaptures({ files }: Captures, folderOf: (check: string) => string): Promise<void> {

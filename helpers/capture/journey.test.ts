@@ -44,6 +44,11 @@ test('the segment behind the last stop is named, there and back', () => {
   expect(texts).toEqual(expected.map((text) => expect.stringContaining(text) as string))
 })
 
+test('a datagram that nobody answers has arrived where it was seen', () => {
+  expect(concluded(journey(8), { ...pair, oneWay: true })).toBe('packets arrived at main/b')
+  expect(concluded(journey(5), { ...pair, oneWay: true })).toContain('lost on worker2')
+})
+
 test('a reset is told with who sent it, and several connections are counted', () => {
   expect(concluded(journey(stops, 0x14))).toContain('main/b answered with a reset (RST)')
   const [first, second] = [journey(stops), journey(4)]

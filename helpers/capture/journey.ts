@@ -25,6 +25,8 @@ export interface CapturePair {
   ends: readonly CaptureEnd[]
   /** The client may be seen under these, too: a pod that asks a node is often masked by its own. */
   alsoKnownAs: readonly string[]
+  /** No answer is asked for. */
+  oneWay?: true
 }
 
 /** A packet where it was seen. */
@@ -141,6 +143,7 @@ function endOf(pair: CapturePair, all: Sights): FlowEnd {
     asked.name === server?.name ? asked.name : `${asked.name} (${server?.name ?? asked.ips.join()})`
   if (lostThere !== undefined) return broken(`the packet to ${wanted} ${lostThere}`)
   if (server === undefined) return broken(`the packet to ${wanted} left, and no answer was seen`)
+  if (pair.oneWay === true) return { whole: true, text: `packets arrived at ${server.name}` }
   const reset = back.find(({ packet }) => packet.says.includes('RST'))
   if (!isSeenAt(server, { ...all, sights: back }))
     return reset === undefined

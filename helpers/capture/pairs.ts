@@ -30,7 +30,13 @@ export function pairOf(planned: PlannedProbe, world: World): AskedPair | undefin
   const asksNode = world.nodes.some(({ address }) => asked.ips.includes(address))
   return {
     key: `${client.name} ${asked.ips.join()}`,
-    pair: { client, asked, ends, alsoKnownAs: asksNode ? [ofNode(client.node)] : [] },
+    pair: {
+      client,
+      asked,
+      ends,
+      alsoKnownAs: asksNode ? [ofNode(client.node)] : [],
+      ...(planned.receipt === undefined ? {} : { oneWay: true as const }),
+    },
     planned: { ...planned, questions: questions.slice(0, captureLimits.questions) },
     nodeAddresses: nodes.map(ofNode),
   }
