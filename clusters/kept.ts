@@ -1,3 +1,4 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -56,8 +57,12 @@ export type Making = Omit<MadeCluster, 'agent' | 'nodes' | 'agents'>
  *
  * @param dir of its lease
  */
-export async function recordMade(dir: string, making: Making, { kube, cni }: Standing): Promise<void> {
-  const made: MadeCluster = { ...making, agent: agentVersion, ...(await partsOf(kube, cni)) }
+export async function recordMade(dir: string, making: Making, standing: Standing): Promise<void> {
+  const made: MadeCluster = {
+    ...making,
+    agent: agentVersion,
+    ...partsOf(await readParts(standing), standing.cni.pods),
+  }
   const file = join(dir, fileName)
   await writeFile(`${file}.new`, JSON.stringify(made), { mode: 0o600 })
   await rename(`${file}.new`, file)
@@ -93,24 +98,36 @@ interface Standing {
   cni: Pick<Cni, 'pods'>
 }
 
-async function partsOf(kube: Kube, cni: Pick<Cni, 'pods'>): Promise<Pick<MadeCluster, 'nodes' | 'agents'>> {
-  const { namespace, labelSelector, container } = cni.pods
+/** The nodes and the CNI's pods on them, as the API has them. */
+interface Parts {
+  nodes: readonly V1Node[]
+  pods: readonly V1Pod[]
+}
+
+async function readParts({ kube, cni }: Standing): Promise<Parts> {
+  const { namespace, labelSelector } = cni.pods
   const [nodes, pods] = await Promise.all([
     kube.core.listNode(),
     kube.core.listNamespacedPod({ namespace, labelSelector }),
   ])
-  return {
-    nodes: nodes.items.map(({ metadata, status }) => ({
-      name: metadata?.name ?? '',
-      address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
-      kubernetes: status?.nodeInfo?.kubeletVersion ?? '',
-    })),
-    agents: pods.items.map(({ spec }) => ({
-      node: spec?.nodeName ?? '',
-      image: spec?.containers.find(({ name }) => name === container)?.image ?? '',
-    })),
-  }
+  return { nodes: nodes.items, pods: pods.items }
 }
+
+/** What of them must stay as it is. Pure. */
+export const partsOf = (
+  { nodes, pods }: Parts,
+  { container }: Pick<Cni['pods'], 'container'>,
+): Pick<MadeCluster, 'nodes' | 'agents'> => ({
+  nodes: nodes.map(({ metadata, status }) => ({
+    name: metadata?.name ?? '',
+    address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
+    kubernetes: status?.nodeInfo?.kubeletVersion ?? '',
+  })),
+  agents: pods.map(({ spec }) => ({
+    node: spec?.nodeName ?? '',
+    image: spec?.containers.find(({ name }) => name === container)?.image ?? '',
+  })),
+})
 
 /**
  * What is not as it was when the cluster was made, or not as the definition says now: one line for each field. Empty for a
@@ -134,7 +151,7 @@ export async function differencesOf(
     }
   }
   const looks = [
-    seen('nodes', () => nodeDifferences(made, kube, cni)),
+    seen('nodes', async () => partDifferences(made, await readParts(standing), cni.pods)),
     seen('fixtures', () => foreignObjects(made.handle, kube)),
     seen('outside', () => outsideDifferences(made.handle)),
   ]
@@ -169,34 +186,35 @@ function fieldsOf(data: object, path = ''): Map<string, string> {
   return new Map(entries)
 }
 
-/** Nodes and the CNI's pods on them. */
-async function nodeDifferences(made: MadeCluster, kube: Kube, cni: Pick<Cni, 'pods'>): Promise<string[]> {
-  const [now, { items }, agents] = await Promise.all([
-    partsOf(kube, cni),
-    kube.core.listNode(),
-    kube.core.listNamespacedPod(cni.pods),
-  ])
-  const ready = (conditions: { type: string; status: string }[] = []): boolean =>
+/** Nodes and pods of the CNI that are not Ready, or not those that were there. Pure. */
+export function partDifferences(
+  made: Pick<MadeCluster, 'nodes' | 'agents'>,
+  parts: Parts,
+  pods: Pick<Cni['pods'], 'container'>,
+): string[] {
+  const isReady = (conditions: { type: string; status: string }[] = []): boolean =>
     conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
-  const off = items
-    .filter(({ status }) => !ready(status?.conditions))
+  const off = parts.nodes
+    .filter(({ status }) => !isReady(status?.conditions))
     .map(({ metadata }) => `nodes.${metadata?.name}: not Ready`)
-  const down = agents.items
-    .filter(({ status }) => !ready(status?.conditions))
+  const down = parts.pods
+    .filter(({ status }) => !isReady(status?.conditions))
     .map(({ metadata, spec }) => `cni.${spec?.nodeName}: pod ${metadata?.name} is not Ready`)
-  const nodeText = (node: z.infer<typeof nodeSchema> | undefined): string =>
-    node === undefined ? 'none' : `${node.address} ${node.kubernetes}`
-  const textsOf = (parts: Pick<MadeCluster, 'nodes' | 'agents'>): Map<string, string> =>
-    new Map([
-      ...parts.nodes.map((node): [string, string] => [`nodes.${node.name}`, nodeText(node)]),
-      ...parts.agents.map(({ node, image }): [string, string] => [`cni.${node}`, image]),
-    ])
-  const [before, after] = [textsOf(made), textsOf(now)]
+  const [before, after] = [textsOf(made), textsOf(partsOf(parts, pods))]
   const changed = [...new Set([...before.keys(), ...after.keys()])]
     .filter((field) => before.get(field) !== after.get(field))
     .map((field) => `${field}: was made as ${before.get(field) ?? 'none'}, is ${after.get(field) ?? 'none'}`)
   return [...off, ...down, ...changed]
 }
+
+const textsOf = ({ nodes, agents }: Pick<MadeCluster, 'nodes' | 'agents'>): Map<string, string> =>
+  new Map([
+    ...nodes.map(({ name, address, kubernetes }): [string, string] => [
+      `nodes.${name}`,
+      `${address} ${kubernetes}`,
+    ]),
+    ...agents.map(({ node, image }): [string, string] => [`cni.${node}`, image]),
+  ])
 
 /** Objects of others where the checks work: nobody may delete them, and nothing can be said beside them. */
 async function foreignObjects(handle: LegHandle, kube: Kube): Promise<string[]> {
