@@ -35,7 +35,7 @@ try {
   for (const flags of [
     ['tset'],
     ['test', '--chekc'],
-    ['test', '--check', 'dns/none', '--timeout', '0', '--level', 'x'],
+    ['test', '--check', 'dns/none', '--timeout', '0', '--profile', 'x'],
   ]) {
     results.push({ name: flags.join(' '), ms: await refusalMs(flags.join(' '), flags) })
   }

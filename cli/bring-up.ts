@@ -12,6 +12,7 @@ import { startOutside } from '../clusters/outside.ts'
 import { captureOnKindNode } from '../clusters/packets.ts'
 import { keepServicesInside } from '../clusters/wall.ts'
 import { renewStrandedPods } from '../clusters/stranded-pods.ts'
+import { coverageOf, coverNodes, type ChosenNodes } from '../helpers/coverage/coverage.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
 import { raiseFixtures } from '../helpers/fixtures.ts'
@@ -23,7 +24,7 @@ import type { TestOptions } from './options.ts'
 import type { LegRun, Standing } from './source.ts'
 
 /** How a cluster is made. */
-export type MakeOptions = Pick<TestOptions, 'images' | 'install' | 'keep'>
+export type MakeOptions = Pick<TestOptions, 'images' | 'install' | 'keep' | 'coverage'>
 
 /** A leg whose cluster is made for it. */
 export interface MadeLeg extends LegRun {
@@ -35,6 +36,7 @@ export interface MadeLeg extends LegRun {
 export interface Made {
   kube: Kube
   nodes: WorldNode[]
+  chosen: ChosenNodes
   handle: LegHandle
   cniContext: CniContext
 }
@@ -89,7 +91,8 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
   const rest = async (): Promise<Made> => {
     await installCni(leg, cniContext, creating, signal)
     const nodes = await readNodes(kube)
-    const workers = workersOf(nodes)
+    const chosen = chosenNodes(leg, nodes)
+    const { workers } = chosen
     const fixtures: FixtureOptions = {
       runId,
       namespaces,
@@ -112,6 +115,7 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       namespaces,
       kubeconfig,
       workers,
+      seed: leg.options.coverage.seed,
       podSubnet: definition.network.podSubnet,
       cni: {
         name: definition.cni.name,
@@ -123,7 +127,7 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       features: definition.features,
       expect: definition.expect,
     }
-    return { kube, nodes, handle, cniContext }
+    return { kube, nodes, chosen, handle, cniContext }
   }
   try {
     const made = await Promise.race([failed, rest()])
@@ -144,7 +148,7 @@ async function remember(lease: Lease, making: Making, kube: Kube, { keep }: Make
 }
 
 /** A leg on a cluster of ours, wherever that comes from. */
-export type OwnLeg = Pick<MadeLeg, 'cluster' | 'log' | 'folder'>
+export type OwnLeg = Pick<MadeLeg, 'cluster' | 'checks' | 'log' | 'folder'>
 
 /**
  * Checks that a cluster with its fixtures is what its definition says, and tells other processes of it.
@@ -164,9 +168,29 @@ export async function standOn(
   return standingOf(leg, made)
 }
 
-function standingOf({ cluster: { definition } }: OwnLeg, { kube, nodes, handle }: Made): Standing {
+/** Which workers get fixture pods; a control plane takes none. */
+function chosenNodes({ checks, options }: MadeLeg, nodes: readonly WorldNode[]): ChosenNodes {
+  const byName = new Map(nodes.map((node) => [node.name, node]))
+  const [first, second, ...others] = workersOf(nodes).map((name) => byName.get(name) ?? { name })
+  const chosen = coverNodes(
+    [first ?? { name: '' }, second ?? { name: '' }, ...others],
+    checks,
+    options.coverage,
+  )
+  const planes = nodes.filter(({ role }) => role === 'control-plane')
+  return {
+    ...chosen,
+    leftOut: [...planes.map(({ name }) => ({ name, why: 'control plane' })), ...chosen.leftOut],
+  }
+}
+
+function standingOf(
+  { cluster: { definition }, checks }: OwnLeg,
+  { kube, nodes, chosen, handle }: Made,
+): Standing {
   const access = accessTo(handle, cniOf(definition))
   return {
+    coverage: coverageOf(chosen, nodes, checks, handle.seed),
     session: { kube, declared: declaredBy(handle), ...handle, access },
     evidence: evidenceSource(definition, kube, nodes),
   }

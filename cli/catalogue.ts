@@ -43,7 +43,7 @@ function introduction(rows: readonly ListRow[]): string {
   const unproven = rows.filter((row) => proofsOf(row, 'failed').length === 0).map(({ id }) => code(id))
   return [
     `${rows.length} checks, ${core} of them core. Each is a sentence that a network MUST hold, and is red when a fault breaks what it says.`,
-    'Pods are pinned to two workers. A check that needs a feature which the cluster does not declare is `unsupported`.',
+    'Pods are pinned to two workers, those of `coverage` to every node. A check that needs a feature which the cluster does not declare is `unsupported`.',
     open.length === 0 ? '' : `Not covered by a check yet: ${open.map(requirementLink).join(', ')}.`,
     unproven.length === 0 ? '' : `Not turned red by a fault yet: ${unproven.join(', ')}.`,
   ]

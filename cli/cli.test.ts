@@ -52,16 +52,16 @@ afterAll(() => rm(folder, { recursive: true }))
 const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])[] = [
   [['tset'], "unknown command 'tset'; did you mean test?"],
   [
-    ['test', '--chekc', 'dns/**', '--levl=core', 'flanel'],
+    ['test', '--chekc', 'dns/**', '--profil=core', 'flanel'],
     'unknown option "--chekc"; did you mean "--check"?',
-    'unknown option "--levl=core"; did you mean "--level"?',
+    'unknown option "--profil=core"; did you mean "--profile"?',
   ],
   [
-    ['test', 'flanel', './none.yaml', '--level', 'all', '--keep=never', '--timeout', '10', '-o', 'yaml'],
+    ['test', 'flanel', './none.yaml', '--profile', 'all', '--keep=never', '--timeout', '10', '-o', 'yaml'],
     '--output: expected text or json, got "yaml"',
     'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
     './none.yaml: no such file',
-    '--level: expected core or extended, got "all"',
+    '--profile: expected smoke or core or extended, got "all"',
     '--timeout: expected a duration such as 10m, 90s or 1h30m, got "10"',
     '--keep: expected always or on-failure, got "never"',
   ],
@@ -119,12 +119,12 @@ const refused: readonly (readonly [argv: readonly string[], ...lines: string[]])
     '--format: expected text or json or junit or markdown or html, got "xml"',
   ],
   [
-    ['matrix', 'flanel', './none.yaml', '--jobs', '0', '--level=all', '--keep'],
-    'unknown option "--keep=always"; known are --jobs, --check, --level, --checks, --report-dir, --timeout, --images, --registry-mirror, --version, --no-install, --quiet, --output',
+    ['matrix', 'flanel', './none.yaml', '--jobs', '0', '--profile=all', '--keep'],
+    'unknown option "--keep=always"; known are --jobs, --check, --profile, --checks, --nodes, --random-seed, --report-dir, --timeout, --images, --registry-mirror, --version, --no-install, --quiet, --output',
     '--jobs: expected a number from 1 to 99, got "0"',
     'unknown cluster "flanel"; did you mean "flannel"? A file needs its path, such as ./mine.yaml',
     './none.yaml: no such file',
-    '--level: expected core or extended, got "all"',
+    '--profile: expected smoke or core or extended, got "all"',
   ],
   [['matrix', 'flannel', 'flannel'], `${flannel}: given twice`],
   [

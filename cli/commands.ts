@@ -5,6 +5,7 @@ import type { AddCommand } from './command.ts'
 import type { GateFlags } from './gate.ts'
 import { fixtureFlags, givenFlags } from './given-flags.ts'
 import type { GivenFlags } from './given-options.ts'
+import { limits } from '../helpers/budgets.ts'
 import type { MatrixFlags } from './matrix-options.ts'
 import type { ReportFlags } from './report.ts'
 import type { TestFlags } from './test-options.ts'
@@ -21,8 +22,17 @@ function imageFlags(command: Command): void {
 function checkFlags(command: Command): void {
   command
     .option('--check <glob>', 'run the checks whose id matches; may be given again', collect)
-    .option('--level <level>', 'run the checks of one level: core or extended')
+    .option(
+      '--profile <profile>',
+      'how much is asked: smoke (the paths that all use), core, or extended, which is all (default)',
+    )
   ownChecksFlag(command, 'run the checks of a file of your own, too; may be given again')
+  command
+    .option(
+      '--nodes <number>',
+      `most nodes that get fixture pods, for the checks that are asked on every node (default: ${limits.coveredNodes})`,
+    )
+    .option('--random-seed <text>', 'choose other nodes and pairs of nodes, where there are too many for all')
 }
 
 const ownChecksFlag = (command: Command, does: string): void =>
@@ -37,6 +47,7 @@ const test = defineCommand<TestFlags>({
     ['cni-conformance test ./mine.yaml --keep=on-failure', 'a cluster of your own; kept when a check fails'],
     ['cni-conformance test flannel --on cnic-flannel-1a2b', 'again, on the cluster that --keep left'],
     ["cni-conformance test --check 'dns/**' --check 'service/**'", 'some of the checks'],
+    ['cni-conformance test --profile smoke', 'the paths that every workload uses, within seconds'],
     ['cni-conformance test ./mine.yaml --checks ./my-checks.yaml', 'checks of your own beside ours'],
     ['cni-conformance test flannel -o json >run.json', 'for programs'],
     [

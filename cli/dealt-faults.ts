@@ -25,7 +25,11 @@ export async function dealFaults(
   clusters: readonly LoadedDefinition[],
   folder: string,
 ): Promise<DealtFaults> {
-  const grounds = clusters.map(({ definition: { cni, features } }) => ({ cni, declared: { features } }))
+  const grounds = clusters.map(({ definition: { cni, features, nodes } }) => ({
+    cni,
+    declared: { features },
+    workers: { length: nodes.workers },
+  }))
   const commit = (await commitOf(folder)).slice(0, 8)
   const hands = deal(faults, grounds, Number.parseInt(commit, 16), oneIn)
   const counts = clusters.map(({ definition }, at) => `${hands[at]?.length ?? 0} on ${definition.name}`)

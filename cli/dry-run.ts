@@ -28,9 +28,9 @@ export async function dryRun(
   const guest = guestOf(given, randomBytes(4).toString('hex'))
   const { kube, home } = guest
   await serverVersion(kube, context)
-  const workers = chooseWorkers(await listNodes(kube), given.nodeSelector)
+  const { workers } = chooseWorkers(await listNodes(kube), given, checks)
   const fixtures = fixturesOf(given, guest, workers)
-  const session = sessionOf(definition, guest, workers)
+  const session = sessionOf(definition, guest, workers, given.coverage.seed)
   const declared = declaredIn(session)
   const sections: [comment: string, objects: readonly KubernetesObject[]][] = [
     [`for the whole run; ${home.byHand}`, [...home.objects, ...fixtureObjects(fixtures)]],

@@ -12,13 +12,15 @@ import { ownNames, ownNamespaces, sweepNamespaces } from '../clusters/given/own-
 import { budgets } from '../helpers/budgets.ts'
 import { SetupError } from '../helpers/errors.ts'
 import { collectEvidence, type EvidenceSource } from '../helpers/evidence.ts'
+import { coverageOf, type ChosenNodes } from '../helpers/coverage/coverage.ts'
+import type { Workers } from '../helpers/fixture-nodes.ts'
 import type { FixtureOptions } from '../helpers/fixture-objects.ts'
 import { raiseFixtures } from '../helpers/fixtures.ts'
 import { apiMessage, type Kube } from '../helpers/kube.ts'
 import { declaredBy } from '../helpers/leg-handle.ts'
 import { undeclared } from '../helpers/outcome.ts'
 import type { SessionOptions } from '../helpers/session.ts'
-import { worldNodes } from '../helpers/world.ts'
+import { worldNodes, type WorldNode } from '../helpers/world.ts'
 import type { GivenOptions } from './options.ts'
 import { declaredCluster } from './run-log.ts'
 import type { ClusterSource, DeclaredCluster, LegRun, Standing } from './source.ts'
@@ -31,11 +33,12 @@ export function givenCluster(given: GivenOptions, definition: LoadedDefinition |
     cluster: { ...declared, given: { context, server } },
     async stand(leg, lend) {
       const guest = guestOf(given, leg.runId)
-      const workers = await connect(leg, given, guest)
+      const found = await connect(leg, given, guest)
+      const { workers } = found
       const { home } = guest
       const { user } = given.context
       leg.say(
-        `server ${server}, context ${context}, user ${user}; namespaces ${takenNames(home.namespaces).join(' and ')} for this run, on nodes ${workers.join(' and ')}`,
+        `server ${server}, context ${context}, user ${user}; namespaces ${takenNames(home.namespaces).join(' and ')} for this run, on ${nodesText(workers)}`,
       )
       lend({
         what: home.what,
@@ -47,10 +50,16 @@ export function givenCluster(given: GivenOptions, definition: LoadedDefinition |
           return `they expire at ${expires.toISOString()}; ${home.byHand}`
         },
       })
-      return await settle(leg, given, definition, guest, workers)
+      return await settle(leg, given, definition, guest, found)
     },
   }
 }
+
+/** All of a few nodes, and how many more there are of many. */
+const nodesText = (workers: readonly string[]): string =>
+  workers.length <= 5
+    ? `nodes ${workers.slice(0, -1).join(', ')} and ${workers.at(-1)}`
+    : `${workers.length} nodes, ${workers.slice(0, 3).join(', ')} and so on`
 
 /** Its definition without the defaults, which are those of the clusters that we make. */
 function asWritten(definition: LoadedDefinition): DeclaredCluster {
@@ -108,8 +117,13 @@ export function guestOf({ context: given, namespace, runMs }: GivenOptions, runI
   return { kube, home, runId }
 }
 
-/** Reads only: is the cluster there, and which of its nodes stand for the two workers? */
-async function connect(leg: LegRun, given: GivenOptions, { kube }: Guest): Promise<[string, string]> {
+/** The nodes of a cluster, and those that get fixture pods. */
+interface Found extends ChosenNodes {
+  nodes: readonly WorldNode[]
+}
+
+/** Reads only: is the cluster there, and which of its nodes get fixture pods? */
+async function connect(leg: LegRun, given: GivenOptions, { kube }: Guest): Promise<Found> {
   const { context } = given
   return leg.log.phase('connect', `connect to ${context.server}`, async () => {
     const version = await serverVersion(kube, context)
@@ -128,7 +142,7 @@ async function connect(leg: LegRun, given: GivenOptions, { kube }: Guest): Promi
         ...(podCIDR === undefined ? {} : { podCIDR }),
       })),
     })
-    return chooseWorkers(items, given.nodeSelector)
+    return { nodes, ...chooseWorkers(items, given, leg.checks) }
   })
 }
 
@@ -150,7 +164,7 @@ export async function listNodes(kube: Kube): Promise<V1Node[]> {
 export const fixturesOf = (
   { images }: GivenOptions,
   { home, runId }: Guest,
-  workers: readonly [string, string],
+  workers: Workers,
 ): FixtureOptions => ({
   runId,
   namespaces: home.namespaces,
@@ -165,7 +179,8 @@ export const fixturesOf = (
 export function sessionOf(
   definition: LoadedDefinition | undefined,
   { kube, home }: Guest,
-  workers: readonly [string, string],
+  workers: Workers,
+  seed: string,
 ): SessionOptions {
   const { features, expect, network } = definition?.definition ?? { features: [], expect: [] }
   // Its default is that of the clusters that we make: a guess about any other.
@@ -178,6 +193,7 @@ export function sessionOf(
     },
     namespaces: home.namespaces,
     workers,
+    seed,
     podSubnet: says ? network?.podSubnet : undefined,
     // Pods with the network or with ports of a node take more rights than a guest has.
     hostNetwork: false,
@@ -191,10 +207,12 @@ async function settle(
   given: GivenOptions,
   definition: LoadedDefinition | undefined,
   guest: Guest,
-  workers: [string, string],
+  found: Found,
 ): Promise<Standing> {
   const { kube, home } = guest
-  const { log, signal } = leg
+  const { log, signal, checks } = leg
+  const { workers, nodes } = found
+  const { seed } = given.coverage
   const names = takenNames(home.namespaces)
   const evidence: EvidenceSource = { kube, nodes: [], within: names }
   await log.phase('namespaces', 'take the namespaces', async () => {
@@ -217,7 +235,11 @@ async function settle(
     if (!signal.aborted) await setupEvidence(leg, evidence)
     throw error
   }
-  return { session: sessionOf(definition, guest, workers), evidence }
+  return {
+    session: sessionOf(definition, guest, workers, seed),
+    coverage: coverageOf(found, nodes, checks, seed),
+    evidence,
+  }
 }
 
 /** Deletes what expired runs have left where this run would live. */

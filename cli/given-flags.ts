@@ -15,10 +15,7 @@ export function givenFlags(command: Command): void {
 /** What a run does there. */
 export function fixtureFlags(command: Command): void {
   command
-    .option(
-      '--node-selector <labels>',
-      'with --kubeconfig: choose the two nodes among those with key=value[,…]',
-    )
+    .option('--node-selector <labels>', 'with --kubeconfig: choose the nodes among those with key=value[,…]')
     .option(
       '--fixture-image <image>',
       'with --kubeconfig: node=REF or agnhost=REF instead of the upstream image; may be given again',

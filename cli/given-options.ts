@@ -1,6 +1,7 @@
 import type { GivenContext } from '../clusters/given/connection.ts'
 import type { NodeSelector } from '../clusters/given/nodes.ts'
 import { budgets } from '../helpers/budgets.ts'
+import type { CoverageOptions } from '../helpers/coverage/coverage.ts'
 import { shown } from '../helpers/shown.ts'
 import type { Problems } from './flags.ts'
 import type { CleanOptions, GivenOptions, GlobalOptions } from './options.ts'
@@ -40,6 +41,7 @@ export const givenFlagNames = {
 export async function readGiven(
   flags: GivenFlags,
   timeoutMs: number | undefined,
+  coverage: CoverageOptions,
   problems: Problems,
 ): Promise<GivenOptions | undefined> {
   const context = await readGivenContext(flags, problems)
@@ -51,6 +53,7 @@ export async function readGiven(
   return {
     context,
     nodeSelector,
+    coverage,
     namespace: flags.namespace,
     images: { ...(await upstreamFixtureImages()), ...images },
     runMs: timeoutMs ?? budgets.givenRunMs.ms,

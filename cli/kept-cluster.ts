@@ -2,10 +2,12 @@ import type { LoadedDefinition } from '../clusters/definition.ts'
 import { differencesOf, readMade, removeLeftovers } from '../clusters/kept.ts'
 import { adoptLease, type Lease } from '../clusters/lease.ts'
 import { nodeNames } from '../clusters/kind.ts'
+import type { ChosenNodes } from '../helpers/coverage/coverage.ts'
 import { SetupError } from '../helpers/errors.ts'
 import { raiseFixtures } from '../helpers/fixtures.ts'
 import { connectKube } from '../helpers/kube.ts'
-import { readNodes } from '../helpers/world.ts'
+import type { LegHandle } from '../helpers/leg-handle.ts'
+import { readNodes, type WorldNode } from '../helpers/world.ts'
 import { cniContextOf, cniOf, setupEvidence, standOn, type Made, type OwnLeg } from './bring-up.ts'
 import { takeDownOf } from './made-cluster.ts'
 import { declaredCluster } from './run-log.ts'
@@ -36,8 +38,11 @@ export function keptCluster(cluster: LoadedDefinition, name: string): ClusterSou
 
 type KeptLeg = OwnLeg & LegRun
 
+/** What a cluster is known as before its nodes are looked at. */
+type Found = Omit<Made, 'nodes' | 'chosen'>
+
 /** @throws {SetupError} naming every field that is not as it was, or not as the definition says */
-async function lookAt({ cluster, log }: KeptLeg, lease: Lease): Promise<Omit<Made, 'nodes'>> {
+async function lookAt({ cluster, log }: KeptLeg, lease: Lease): Promise<Found> {
   const { definition } = cluster
   return log.phase('kept', `look at cluster ${lease.cluster}`, async () => {
     const made = await readMade(lease.dir)
@@ -64,7 +69,7 @@ async function lookAt({ cluster, log }: KeptLeg, lease: Lease): Promise<Omit<Mad
 }
 
 /** What the checks of the earlier run left goes; the fixtures are as they were, or are made again. */
-async function settle(leg: KeptLeg, found: Omit<Made, 'nodes'>): Promise<Made> {
+async function settle(leg: KeptLeg, found: Found): Promise<Made> {
   const { kube, handle } = found
   await leg.log.phase('fixtures', 'fixture pods', async (step) => {
     const onSeen = (seen: string): void => step.update(seen)
@@ -73,5 +78,19 @@ async function settle(leg: KeptLeg, found: Omit<Made, 'nodes'>): Promise<Made> {
     leg.signal.throwIfAborted()
     await raiseFixtures(kube, { ...handle, onSeen, signal: leg.signal })
   })
-  return { ...found, nodes: await readNodes(kube) }
+  const nodes = await readNodes(kube)
+  return { ...found, nodes, chosen: chosenBefore(handle, nodes) }
+}
+
+/** The nodes that got fixture pods when the cluster was made: others have none now. */
+function chosenBefore({ workers }: LegHandle, nodes: readonly WorldNode[]): ChosenNodes {
+  const leftOut = nodes.filter(({ name }) => !workers.includes(name))
+  return {
+    workers,
+    leftOut: leftOut.map(({ name, role }) => ({
+      name,
+      why:
+        role === 'control-plane' ? 'control plane' : 'it has had no fixture pods since the cluster was made',
+    })),
+  }
 }

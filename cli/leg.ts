@@ -15,12 +15,12 @@ import type { ClusterSource, LegRun, Standing, TakeDown } from './source.ts'
  */
 export async function runLeg(
   source: ClusterSource,
-  checks: readonly Check[],
   leg: LegRun,
   lend: (takeDown: TakeDown) => void,
 ): Promise<void> {
   const standing = await source.stand(leg, lend)
-  const { log } = leg
+  const { log, checks } = leg
+  log.coverage(standing.coverage)
   const session = await log.phase('traffic', 'paths answer', async (step) => {
     const opened = await Session.open(standing.session)
     log.readiness(await opened.converge(pathsBefore(checks), (seen) => step.update(seen)))
@@ -28,7 +28,7 @@ export async function runLeg(
   })
   try {
     leg.signal.throwIfAborted()
-    const outcomes = await runPhases(leg, checks, session)
+    const outcomes = await runPhases(leg, session)
     const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
     if (off.length > 0) log.outcomes(await withEvidence(source, leg, standing, session, checks, off))
     log.ended()
@@ -52,11 +52,7 @@ function pathsBefore(chosen: readonly Check[]): readonly Check[] {
  * in a phase of its own name.
  * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then.
  */
-async function runPhases(
-  { log, signal }: LegRun,
-  checks: readonly Check[],
-  session: Session,
-): Promise<Outcome[]> {
+async function runPhases({ log, signal, checks }: LegRun, session: Session): Promise<Outcome[]> {
   const phases = new Map([
     ['checks', checks.filter(isLight)],
     ['load', checks.filter(isHeavy)],

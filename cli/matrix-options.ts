@@ -8,7 +8,15 @@ import type { TestFlags } from './test-options.ts'
 /** Flags of `matrix` as commander leaves them. */
 export interface MatrixFlags extends Pick<
   TestFlags,
-  'check' | 'checks' | 'level' | 'reportDir' | 'timeout' | 'images' | 'registryMirror'
+  | 'check'
+  | 'checks'
+  | 'profile'
+  | 'nodes'
+  | 'randomSeed'
+  | 'reportDir'
+  | 'timeout'
+  | 'images'
+  | 'registryMirror'
 > {
   jobs?: string
 }
@@ -47,7 +55,9 @@ function legFlags(flags: MatrixFlags, { install }: GlobalOptions): string[] {
   return [
     ...(flags.checks ?? []).flatMap((file) => one('--checks', file)),
     ...(flags.check ?? []).flatMap((glob) => one('--check', glob)),
-    ...one('--level', flags.level),
+    ...one('--profile', flags.profile),
+    ...one('--nodes', flags.nodes),
+    ...one('--random-seed', flags.randomSeed),
     ...one('--timeout', flags.timeout),
     ...one('--images', flags.images),
     ...one('--registry-mirror', flags.registryMirror),

@@ -66,7 +66,12 @@ async function withMissing(
   const asked = merged && new Set(merged.legs.flatMap(({ outcomes }) => outcomes.map(({ check }) => check)))
   const checks = catalogue.checks.filter(({ id }) => asked?.has(id) !== false)
   const events: NewEvent[] = [
-    await runStarted(id, { clusters: missing.map(declaredCluster), checks, filter: merged?.run.filter }),
+    await runStarted(id, {
+      clusters: missing.map(declaredCluster),
+      checks,
+      profile: merged?.run.profile ?? 'extended',
+      filter: merged?.run.filter,
+    }),
     ...missing.map(({ definition: { name } }): NewEvent => ({
       type: 'setup-failed',
       leg: name,

@@ -4,6 +4,8 @@ import type { GivenContext } from '../clusters/given/connection.ts'
 import type { FixtureImages } from '../clusters/given/images.ts'
 import type { NodeSelector } from '../clusters/given/nodes.ts'
 import type { Check } from '../helpers/check.ts'
+import type { Profile } from '../helpers/profiles.ts'
+import type { CoverageOptions } from '../helpers/coverage/coverage.ts'
 
 /** What every command is told. */
 export interface GlobalOptions {
@@ -18,10 +20,14 @@ export interface GlobalOptions {
 /** What `test` is told, validated. */
 export interface TestOptions extends GlobalOptions {
   clusters: readonly LoadedDefinition[]
-  /** The checks that --check and --level leave, in the order of the catalogue. */
+  /** How much is asked. */
+  profile: Profile
+  /** The checks that --check and --profile leave, in the order of the catalogue. */
   checks: readonly Check[]
   /** How the user narrowed the checks, for the report; a narrowed run is partial. */
   filter: string | undefined
+  /** Which nodes get fixture pods. */
+  coverage: CoverageOptions
   /** Whether a cluster outlives the run. */
   keep: 'never' | 'on-failure' | 'always'
   /** Folder of the reports; a new one below reports/runs when not given. */
@@ -42,6 +48,7 @@ export interface GivenOptions {
   context: GivenContext
   /** Labels of the nodes to choose from. */
   nodeSelector: NodeSelector
+  coverage: CoverageOptions
   /** The first of two namespaces that are there already; without it the run makes its own. */
   namespace: string | undefined
   images: FixtureImages

@@ -4,6 +4,7 @@ import type { LoadedDefinition } from '../clusters/definition.ts'
 import { lookAtDocker } from '../clusters/host/docker-look.ts'
 import { readHostFacts } from '../clusters/host/facts.ts'
 import type { Check } from '../helpers/check.ts'
+import type { Coverage } from '../helpers/coverage/coverage.ts'
 import type { Outcome } from '../helpers/observation.ts'
 import { SetupError, messageOf } from '../helpers/errors.ts'
 import type { Progress, Step } from '../helpers/progress.ts'
@@ -27,6 +28,8 @@ export interface LegLog {
   provenance(provenance: readonly Provenance[]): void
   identity(identity: Identity): void
   readiness(readiness: NonNullable<Leg['readiness']>): void
+  /** How much of the cluster the leg stands for. */
+  coverage(coverage: Coverage): void
   /** A later outcome of the same check takes the place of the earlier one. */
   outcomes(outcomes: readonly Outcome[]): void
   /** The checks are done; what comes after cannot take them back. */
@@ -43,7 +46,7 @@ export async function openRunJournal(runId: string, folder: string, options: Run
 }
 
 /** What is meant to happen in a run. */
-export interface RunPlan extends Pick<TestOptions, 'checks' | 'filter'> {
+export interface RunPlan extends Pick<TestOptions, 'checks' | 'profile' | 'filter'> {
   clusters: readonly DeclaredCluster[]
   /** Docker of this machine has no part in it, and is not asked. */
   withoutDocker?: true
@@ -52,7 +55,7 @@ export interface RunPlan extends Pick<TestOptions, 'checks' | 'filter'> {
 /** The first event of a run. */
 export async function runStarted(
   runId: string,
-  { clusters, checks, filter, withoutDocker }: RunPlan,
+  { clusters, checks, profile, filter, withoutDocker }: RunPlan,
 ): Promise<Extract<NewEvent, { type: 'run-started' }>> {
   return {
     type: 'run-started',
@@ -61,6 +64,7 @@ export async function runStarted(
     run: {
       id: runId,
       startedAt: new Date().toISOString(),
+      profile,
       partial: filter !== undefined,
       ...(filter === undefined ? {} : { filter }),
     },
@@ -88,6 +92,7 @@ export function legLog(journal: Journal, leg: string, progress: Progress): LegLo
     provenance: (provenance) => journal.emit({ type: 'provenance', leg, provenance: [...provenance] }),
     identity: (identity) => journal.emit({ type: 'leg-identity', leg, identity }),
     readiness: (readiness) => journal.emit({ type: 'readiness', leg, readiness }),
+    coverage: (coverage) => journal.emit({ type: 'coverage', leg, coverage }),
     outcomes(outcomes) {
       for (const outcome of outcomes) journal.emit({ type: 'outcome', leg, outcome })
     },

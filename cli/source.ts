@@ -1,3 +1,5 @@
+import type { Check } from '../helpers/check.ts'
+import type { Coverage } from '../helpers/coverage/coverage.ts'
 import type { EvidenceSource } from '../helpers/evidence.ts'
 import type { SessionOptions } from '../helpers/session.ts'
 import type { Cluster } from '../reports/model.ts'
@@ -23,6 +25,8 @@ export interface LegRun {
   runId: string
   /** Folder of this leg within the report. */
   folder: string
+  /** What it is for: it decides how many nodes get fixture pods. */
+  checks: readonly Check[]
   log: LegLog
   /** Aborted by a signal or by --timeout. */
   signal: AbortSignal
@@ -34,6 +38,7 @@ export interface LegRun {
 /** A cluster on which the fixtures run. */
 export interface Standing {
   session: SessionOptions
+  coverage: Coverage
   evidence: EvidenceSource
 }
 

@@ -4,6 +4,8 @@ import type { LoadedDefinition } from '../clusters/definition.ts'
 import type { ImageProviderChoice } from '../clusters/images/prepare.ts'
 import type { Check } from '../helpers/check.ts'
 import type { LoadedChecks } from '../suites/own/own-checks.ts'
+import { standardCoverage, type CoverageOptions } from '../helpers/coverage/coverage.ts'
+import { profileSchema, type Profile } from '../helpers/profiles.ts'
 import { shown } from '../helpers/shown.ts'
 import { suggestion } from '../helpers/suggest.ts'
 import { parseDuration } from './duration.ts'
@@ -17,7 +19,9 @@ import { refusalProblems } from './refusals.ts'
 export interface TestFlags extends GivenFlags {
   checks?: readonly string[]
   check?: readonly string[]
-  level?: string
+  profile?: string
+  nodes?: string
+  randomSeed?: string
   keep?: string
   reportDir?: string
   timeout?: string
@@ -45,19 +49,23 @@ export async function readTestOptions(
   const clusters = isGiven
     ? ((await problems.collect(() => loadDefinitions(names, { stands: true }))) ?? [])
     : await readClusters(await namesOn(names, flags, problems), problems, byDefault)
-  const checks = await selectChecks(flags, problems)
+  const profile = problems.oneOf('--profile', flags.profile, profileSchema.options) ?? 'extended'
+  const checks = await selectChecks(flags, profile, problems)
+  const coverage = readCoverage(flags, problems)
   const images = isGiven ? { kind: 'auto' as const } : await readImages(flags, problems)
   const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout)
   if (flags.timeout !== undefined && timeoutMs === undefined) {
     problems.add(`--timeout: expected a duration such as 10m, 90s or 1h30m, got ${shown(flags.timeout)}`)
   }
   if (flags.reportDir !== undefined) await refuseFile('--report-dir', flags.reportDir, problems)
-  const given = isGiven ? await readGiven(flags, timeoutMs, problems) : undefined
+  const given = isGiven ? await readGiven(flags, timeoutMs, coverage, problems) : undefined
   const options: TestOptions = {
     ...globals,
     clusters,
     checks: checks.selected,
-    filter: filterText(flags),
+    profile,
+    filter: filterText(flags, profile),
+    coverage,
     keep: problems.oneOf('--keep', flags.keep, ['always', 'on-failure']) ?? 'never',
     reportDir: flags.reportDir,
     timeoutMs: timeoutMs ?? given?.runMs,
@@ -135,20 +143,32 @@ export async function readImages(
   return (await problems.collect(() => parseImagesFlag(known, registryMirror))) ?? { kind: 'auto' }
 }
 
+/** How far a run goes over a cluster that has many nodes. */
+function readCoverage({ nodes, randomSeed: seed }: TestFlags, problems: Problems): CoverageOptions {
+  const number = nodes === undefined ? standardCoverage.nodes : /^\d{1,4}$/.test(nodes) ? Number(nodes) : 0
+  if (number < 2) problems.add(`--nodes: expected a number from 2 to 9999, got ${shown(nodes ?? '')}`)
+  if (seed !== undefined && !/^[\w.:-]{1,64}$/.test(seed))
+    problems.add(
+      `--random-seed: expected up to 64 letters, digits, dots, colons, dashes and underscores, got ${shown(seed)}`,
+    )
+  return { nodes: number, seed: seed ?? standardCoverage.seed }
+}
+
 async function selectChecks(
   flags: TestFlags,
+  profile: Profile,
   problems: Problems,
 ): Promise<{ all: readonly Check[]; selected: readonly Check[] }> {
   const { checks: catalogue } = await import('../suites/catalogue.ts')
   const own = await readOwnChecks(flags.checks, problems)
   const all = [...catalogue, ...own.flatMap(({ checks }) => checks)]
   const ids = all.map(({ id }) => id)
-  const level = problems.oneOf('--level', flags.level, ['core', 'extended'])
+  const { isInProfile } = await import('../suites/profiles.ts')
   const chosen = (flags.check ?? []).map((glob) => readGlob(glob, ids, problems))
   const named = chosen.length === 0 ? all : all.filter(({ id }) => chosen.some((matches) => matches(id)))
-  const selected = named.filter((check) => level === undefined || check.level === level)
+  const selected = named.filter((check) => isInProfile(profile, check))
   if (named.length > 0 && selected.length === 0) {
-    problems.add(`--level: none of the ${named.length} chosen checks is ${level}`)
+    problems.add(`--profile: none of the ${named.length} chosen checks is in ${profile}`)
   }
   return { all, selected }
 }
@@ -184,10 +204,10 @@ function suggestionFor(glob: string, ids: readonly string[]): string {
   return suggestion(glob, topics)
 }
 
-function filterText({ check, level }: TestFlags): string | undefined {
+function filterText({ check }: TestFlags, profile: Profile): string | undefined {
   const parts = [
     ...(check ?? []).map((glob) => `--check ${glob}`),
-    ...(level === undefined ? [] : [`--level ${level}`]),
+    ...(profile === 'extended' ? [] : [`--profile ${profile}`]),
   ]
   return parts.length === 0 ? undefined : parts.join(' ')
 }

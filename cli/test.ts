@@ -90,13 +90,14 @@ class TestRun {
     const leg = {
       runId: this.#runId,
       folder: join(this.#folder, name),
+      checks,
       log,
       signal: this.#abort.signal,
       say: (line: string) => this.#say(line),
       ...(process.stdin.isTTY && !hold ? { ask } : {}),
     }
     try {
-      await runLeg(source, checks, leg, (takeDown) => (this.#lent = takeDown))
+      await runLeg(source, leg, (takeDown) => (this.#lent = takeDown))
     } catch (error) {
       // Ended by us: what broke then is not the cause.
       if (!this.#abort.signal.aborted) log.failed(error)

@@ -52,7 +52,7 @@ test.each<[string, string, string, string]>([
   ['no version', ' # v7.0.0', '', 'names no version'],
   ['an input in a script', 'argv=(test "$CLUSTER"', 'argv=(test "${{ inputs.cluster }}"', 'an expression'],
   ['a misspelt input', 'CHECKS: ${{ inputs.checks }}', 'CHECKS: ${{ inputs.check }}', 'inputs.check'],
-  ['an unused input', 'LEVEL: ${{ inputs.level }}', "LEVEL: ''", 'level'],
+  ['an unused input', 'PROFILE: ${{ inputs.profile }}', "PROFILE: ''", 'profile'],
   ['no such step', 'steps.test.outputs.exit-code', 'steps.tset.outputs.exit-code', 'steps.tset'],
   ['no such output', "printf 'lock=%s", "printf 'loc=%s", 'steps.names.outputs.lock'],
   ['an unknown variable', 'TIMEOUT: ${{', 'TIME_OUT: ${{', '$TIMEOUT'],
@@ -115,11 +115,11 @@ test('the action: no Docker is exit code 3, with summary and reports', async () 
 test('the action: what is refused has no report, and the summary says so', async () => {
   const { test, summary } = await runAction({
     cluster: 'flanel',
-    level: 'all',
+    profile: 'all',
     args: '--keep=never\n--jobs=2',
   })
   expect(test?.printed).toContain('unknown cluster "flanel"; did you mean "flannel"?')
-  expect(test?.printed).toContain('--level: expected core or extended, got "all"')
+  expect(test?.printed).toContain('--profile: expected smoke or core or extended, got "all"')
   expect(test?.printed).toContain('unknown option "--jobs=2"')
   expect([test?.code, test?.outputs, summary?.outputs]).toEqual([2, { 'exit-code': '2' }, {}])
   expect(summary?.summary).toContain('## ⚠️ no report of flanel\n\nIt ended with exit code 2 before')

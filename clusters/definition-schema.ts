@@ -39,7 +39,7 @@ export const nodesFields = {
     .int()
     .min(2, 'at least 2 workers: the checks between nodes need a pod on each of two workers')
     .default(2)
-    .describe('Number of worker nodes. The fixtures use the first two.'),
+    .describe('Number of worker nodes. Most checks are about the first two, some about each.'),
 }
 
 export const networkFields = {

@@ -3,7 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { AgentClient, type AgentTransport, type BatchResult } from './agent/client.ts'
 import { openExecStream } from './agent/exec-stream.ts'
 import { processTransport } from './agent/process-transport.ts'
-import type { WireProbe, WireResult } from './agent/protocol.ts'
+import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
 import { outsideName } from './check-probes.ts'
 import { messageOf } from './errors.ts'
 import { type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
@@ -32,7 +32,7 @@ export class Agents {
   async connect(pods: readonly Pod[]): Promise<void> {
     await Promise.all(
       pods.map(({ name, namespace }) =>
-        this.#connectBy(name, () =>
+        this.connectBy(name, () =>
           openExecStream(this.#config, {
             namespace: this.#namespaces[namespace],
             pod: name,
@@ -48,12 +48,13 @@ export class Agents {
   async connectOutside({ container }: OutsideServer): Promise<void> {
     const argv = ['exec', '-i', container, ...agentCommand]
     // In a group of its own, which a Ctrl-C in the terminal does not reach.
-    await this.#connectBy(outsideName, async () =>
+    await this.connectBy(outsideName, async () =>
       processTransport(spawn('docker', argv, { stdio: ['pipe', 'pipe', 'ignore'], detached: true })),
     )
   }
 
-  async #connectBy(name: string, open: OpenTransport): Promise<void> {
+  /** Opens a stream to an agent, whatever leads to it. */
+  async connectBy(name: string, open: OpenTransport): Promise<void> {
     await this.#open(name, open)
     this.#openers.set(name, open)
   }
@@ -93,24 +94,30 @@ export class Agents {
 
   /** Asks a whole plan, all agents at the same time. */
   async ask(plan: Plan): Promise<Replies> {
-    const results = new Map<string, WireResult>()
+    const results = new Map<string, ReadonlyMap<number, WireResult>>()
+    const receipts = new Map<string, ReadonlyMap<number, WireResult>>()
+    const facts = new Map<string, Facts>()
     const faults = new Map<string, string>(this.#broken)
     // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
-    for (const stage of [plan.questions, plan.receipts]) {
+    const stages = [
+      { asked: plan.questions, came: results },
+      { asked: plan.receipts, came: receipts },
+    ]
+    for (const { asked, came } of stages) {
       await Promise.all(
         [...this.#openers.keys()].map(async (name) => {
-          const batch = await this.batch(name, stage.get(name) ?? [])
-          for (const result of batch.results.values()) results.set(`${name}/${result.id}`, result)
+          const batch = await this.batch(name, asked.get(name) ?? [])
+          came.set(name, batch.results)
+          for (const result of batch.results.values())
+            if (result.facts !== undefined) facts.set(result.facts.pod, result.facts)
           if (batch.fault !== undefined) faults.set(name, batch.fault)
         }),
       )
     }
     return {
-      result: (agent, id) => results.get(`${agent}/${id}`),
+      result: (agent, id) => results.get(agent)?.get(id) ?? receipts.get(agent)?.get(id),
       fault: (agent) => faults.get(agent),
-      facts: new Map(
-        [...results.values()].flatMap(({ facts }) => (facts === undefined ? [] : [[facts.pod, facts]])),
-      ),
+      facts,
     }
   }
 

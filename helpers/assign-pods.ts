@@ -4,7 +4,8 @@ import type { FixtureSpec } from './fixture-objects.ts'
 
 /** What a check says of a pod that it wants. */
 export interface WantedPod {
-  node: FixtureSpec['node']
+  /** every: it stands on each node in turn, see helpers/coverage. */
+  node: 'worker1' | 'worker2' | 'every'
   namespace: FixtureSpec['namespace']
   /** host: that of its node; such pods are in a namespace of their own. */
   network?: 'pod' | 'host' | undefined
@@ -15,8 +16,8 @@ export interface WantedPod {
 }
 
 /**
- * Which fixture pod stands for each role that is not the check's own: the first free one on the right node and in the
- * right namespace; undefined where none is left.
+ * Which fixture pod stands for each role that is neither the check's own nor on every node: the first free one on the right
+ * node and in the right namespace; undefined where none is left.
  */
 export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace' | 'hostPort'>>(
   wanted: Readonly<Record<string, WantedPod>>,
@@ -25,7 +26,7 @@ export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace' | 
   const free = new Set(fixtures)
   const assigned = new Map<string, Pod | undefined>()
   for (const [role, { node, own, hostPort, ...about }] of Object.entries(wanted)) {
-    if (own === true) continue
+    if (own === true || node === 'every') continue
     const namespace = namespaceOf({ hostPort, ...about })
     const pod = [...free].find(
       (each) => each.node === node && each.namespace === namespace && each.hostPort === hostPort,

@@ -9,6 +9,16 @@ function budget(name: string, ms: number): Budget {
   return { name, ms }
 }
 
+/** What grows with a cluster, and how far it does. */
+export const limits = {
+  /** Nodes with fixture pods unless a user says otherwise: 49 pods. */
+  coveredNodes: 24,
+  /** Ordered pairs of two nodes that are asked: all of 30 nodes. Beyond, a sample. */
+  nodePairs: 870,
+  /** Bindings of checks that are asked at once: 40 MB of questions and answers. */
+  pairsAtOnce: 20_000,
+} as const
+
 /** Every time limit of the program, in one place. */
 export const budgets = {
   /** One probe, from opening its socket to the checked answer: room for one SYN sent again (1 s) on a machine that is busy. */
@@ -62,6 +72,12 @@ export const budgets = {
   podNetworkMs: budget('podNetworkMs', 15_000),
   /** Traces of a pod on its node, from the first look until all are there, or all are gone: endpoints lag by 1 s. */
   podTracesMs: budget('podTracesMs', 20_000),
+  /** A profile: fixtures Ready -> last outcome. */
+  smokeMs: budget('smokeMs', 5_000),
+  coreMs: budget('coreMs', 5_000),
+  extendedMs: budget('extendedMs', 120_000),
+  /** A whole run of the profile smoke on a cluster that stands already, from the command to its end. */
+  smokeRunMs: budget('smokeRunMs', 15_000),
   /** Evidence after a failure, all nodes side by side. */
   evidenceMs: budget('evidenceMs', 30_000),
   /** Packets of failed paths, written down while they are asked once more: 1 s of Docker, and the slowest probe (5 s). */

@@ -27,7 +27,11 @@ export type Verdict = z.infer<typeof verdictSchema>
 const expectedSchema = verdictSchema.exclude(['unknown']).default('reached')
 
 export const podSchema = z.strictObject({
-  node: z.enum(['worker1', 'worker2']).describe('The node that the pod is pinned to with nodeName.'),
+  node: z
+    .enum(['worker1', 'worker2', 'every'])
+    .describe(
+      'The node that the pod is pinned to with nodeName. every: the probes are asked from each node that has pods of ours; of two such pods, between each two of these nodes, both ways, and on each.',
+    ),
   namespace: z.enum(['main', 'other']).default('main').describe('The fixture namespace.'),
   network: z
     .enum(['pod', 'host'])

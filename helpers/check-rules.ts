@@ -10,6 +10,7 @@ import {
   type TargetProbe,
 } from './check-probes.ts'
 import type { OwnService, Policy, Step } from './check-steps.ts'
+import { everyNodeProblems } from './coverage/every-rules.ts'
 import { specsOf } from './fixture-objects.ts'
 import { stepProblems } from './steps/step-names.ts'
 import { suggestion } from './suggest.ts'
@@ -59,6 +60,7 @@ export function checkProblems(check: CheckPart): CheckProblem[] {
   return [
     ...kindProblems(check),
     ...podProblems(check),
+    ...everyNodeProblems(check),
     ...check.probes.flatMap((probe, index) =>
       probe === undefined
         ? []
@@ -118,7 +120,7 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const wanted = Object.fromEntries(
     Object.entries(pods).flatMap(([role, pod]) => (pod === undefined ? [] : [[role, pod]])),
   )
-  const specs = specsOf({ hostNetwork: true, hostPort: true })
+  const specs = specsOf({ hostNetwork: true, hostPort: true, workers: ['', ''] })
   const left = [...assignPods(wanted, specs)].flatMap(([role, pod]) => {
     const about = wanted[role]
     if (about === undefined) return []

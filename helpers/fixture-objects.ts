@@ -6,7 +6,9 @@ import type {
   V1ServiceSpec,
 } from '@kubernetes/client-node'
 import { agentFiles, agentVersion } from './agent/bundle.ts'
+import type { WorkerRole, Workers } from './fixture-nodes.ts'
 import {
+  furtherPodObject,
   hostPodObject,
   hostPortPodObject,
   podLabel,
@@ -38,7 +40,7 @@ export interface FixtureNamespaces {
 export interface FixtureSpec {
   /** Pod name, unique over all namespaces. */
   name: string
-  node: 'worker1' | 'worker2'
+  node: WorkerRole
   namespace: keyof FixtureNamespaces
   /** Ports of its node lead to it. */
   hostPort?: true
@@ -75,10 +77,25 @@ const hostPortSpecs: readonly FixtureSpec[] = [
 export const privilegedSpecs = ({ hostNetwork, hostPort }: OnHosts): readonly FixtureSpec[] =>
   hostNetwork ? [...hostSpecs, ...(hostPort ? hostPortSpecs : [])] : []
 
+/**
+ * Two pods on each node beyond the first two, for what is asked on every node. No Service selects them, so that a Service
+ * has as many endpoints on a large cluster as on a small one.
+ */
+const furtherSpecs = (workers: Workers): FixtureSpec[] =>
+  workers.slice(2).flatMap((_, at) => {
+    const node: WorkerRole = `worker${at + 3}`
+    return (['a', 'b'] as const).map((which) => ({
+      name: `${node}-${which}`,
+      node,
+      namespace: 'main' as const,
+    }))
+  })
+
 /** The fixture pods of a run. */
-export const specsOf = (options: OnHosts): readonly FixtureSpec[] => [
+export const specsOf = (options: OnHosts & Pick<FixtureOptions, 'workers'>): readonly FixtureSpec[] => [
   ...fixtureSpecs,
   ...privilegedSpecs(options),
+  ...furtherSpecs(options.workers),
 ]
 
 /** What of its nodes a run's pods may have. */
@@ -94,8 +111,7 @@ export interface FixtureOptions extends OnHosts {
   runId: string
   namespaces: FixtureNamespaces
   images: { node: string; agnhost: string }
-  /** Node names of the roles worker1 and worker2. */
-  workers: readonly [string, string]
+  workers: Workers
   /** The namespaces are there already, or made by somebody else. */
   namespacesExist?: true
 }
@@ -118,6 +134,7 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
     ...privilegedSpecs(options).map((spec) =>
       spec.hostPort === true ? hostPortPodObject(spec, options) : hostPodObject(spec, options),
     ),
+    ...furtherSpecs(options.workers).map((spec) => furtherPodObject(spec, options)),
     ...fixtureServiceNames.map((name) => fixtureServiceObject(name, main, own)),
     ...fixtureSpecs
       .filter(({ namespace }) => namespace === 'main')

@@ -1,5 +1,6 @@
 import type { V1Container, V1EnvVar, V1Pod } from '@kubernetes/client-node'
 import { agentPorts, hostPorts, mappedPorts, toolsPorts } from './agent/protocol.ts'
+import { isFurther, workerName } from './fixture-nodes.ts'
 import type { FixtureOptions, FixtureSpec } from './fixture-objects.ts'
 
 /** What fixture pods are: their labels, their containers, what these run. Pure. */
@@ -55,7 +56,7 @@ const toolsStart = [
 /** The labels of a fixture pod. */
 export const podLabels = (spec: FixtureSpec, runId: string): Record<string, string> => ({
   ...runLabels(runId),
-  ...selectsAll,
+  ...(isFurther(spec) ? {} : selectsAll),
   [podLabel]: spec.name,
 })
 
@@ -127,6 +128,10 @@ export const hostPortPodObject = (spec: FixtureSpec, options: FixtureOptions): V
     ],
   })
 
+/** A pod of the pod network with the agent alone: there may be many, and nobody looks inside them. */
+export const furtherPodObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
+  podOf(spec, options, { containers: [agentContainer(options, [])] })
+
 /** A pod of the agent alone that has the network of its node. */
 export const hostPodObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
   podOf(spec, options, {
@@ -157,9 +162,11 @@ function podOf(
     },
     spec: {
       // Their names in `echo-headless`, which is in the same namespace.
-      ...(spec.namespace === 'main' ? { hostname: spec.name, subdomain: 'echo-headless' } : {}),
+      ...(spec.namespace === 'main' && !isFurther(spec)
+        ? { hostname: spec.name, subdomain: 'echo-headless' }
+        : {}),
       ...inside,
-      nodeName: options.workers[spec.node === 'worker1' ? 0 : 1],
+      nodeName: workerName(spec.node, options.workers),
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 1,

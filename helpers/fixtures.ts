@@ -10,6 +10,7 @@ import {
   type FixtureOptions,
   type OnHosts,
 } from './fixture-objects.ts'
+import { workerName } from './fixture-nodes.ts'
 import { runLabel } from './fixture-pods.ts'
 import { handMadeTarget } from './fixture-services.ts'
 import { refuseHopelessPulls } from './image-pulls.ts'
@@ -73,7 +74,7 @@ const forbidden = ({ metadata }: KubernetesObject, seen: string): SetupError =>
   })
 
 /** How the fixtures are waited for. */
-export interface AwaitFixtures extends OnHosts, Pick<FixtureOptions, 'namespaces'> {
+export interface AwaitFixtures extends OnHosts, Pick<FixtureOptions, 'namespaces' | 'workers'> {
   /** The budget fixturesReadyMs unless said. */
   budget?: Budget
   /** Told which pods are still missing and why. */
@@ -90,14 +91,11 @@ export interface AwaitFixtures extends OnHosts, Pick<FixtureOptions, 'namespaces
 export async function awaitFixtures(kube: Kube, options: AwaitFixtures): Promise<void> {
   const { budget = budgets.fixturesReadyMs, onSeen, signal } = options
   const specs = specsOf(options)
-  const used = usedNamespaces(options)
+  const used = new Set<string | undefined>(usedNamespaces(options))
   await awaitUntil(
     async () => {
-      const [authority, ...lists] = await Promise.all([
-        authorityMissing(kube, options.namespaces.main),
-        ...used.map((namespace) => kube.core.listNamespacedPod({ namespace, labelSelector: runLabel })),
-      ])
-      const pods = lists.flatMap((list) => list.items)
+      const { items } = await kube.core.listPodForAllNamespaces({ labelSelector: runLabel })
+      const pods = items.filter(({ metadata }) => used.has(metadata?.namespace))
       const failed = pods.find((pod) => pod.status?.phase === 'Failed')
       if (failed !== undefined) {
         throw new SetupError({
@@ -110,9 +108,13 @@ export async function awaitFixtures(kube: Kube, options: AwaitFixtures): Promise
       const waitingPods = specs.flatMap((spec) => {
         const pod = pods.find((candidate) => candidate.metadata?.name === spec.name)
         const reason = notReadyReason(pod)
-        return reason === undefined ? [] : [`${spec.name} ${reason}`]
+        return reason === undefined
+          ? []
+          : [`${spec.name} on ${workerName(spec.node, options.workers)}: ${reason}`]
       })
-      const waiting = [...waitingPods, ...authority]
+      // It comes long before the pods, so it is asked for once.
+      const waiting =
+        waitingPods.length > 0 ? waitingPods : await authorityMissing(kube, options.namespaces.main)
       return waiting.length === 0
         ? { done: true, value: undefined }
         : { done: false, seen: waiting.join(', ') }

@@ -1,24 +1,23 @@
 import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
-import { observeApi } from './api-verdict.ts'
 import { budgets } from './budgets.ts'
+import { askAll, type Asked } from './asked.ts'
 import { nodeAccess, type RunNeed } from './check-rules.ts'
 import { isHeavy, isLight, isLooking, isPlain, type Check } from './check.ts'
-import type { Observation, Outcome } from './observation.ts'
+import type { Outcome } from './observation.ts'
 import { specsOf } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './steps/newcomer.ts'
 import { createService } from './steps/own-services.ts'
 import { deletePod, startPod, type PodStart } from './steps/own-pods.ts'
-import { makePlan, planOf, type Plan } from './plan/plan.ts'
+import { planOf } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
-import { observeLooks } from './looks/look-verdict.ts'
 import { gapsIn, NodeLooks, type Looks, type NodeAccess } from './looks/node-looks.ts'
 import { missingFeatures, outcomeOf, withNeeds, type Declared } from './outcome.ts'
 import type { OnMoment } from './steps/step-moments.ts'
 import { tracerOf, type Tracer } from './steps/step-traces.ts'
 import { runSteps, type StepContext } from './steps/steps.ts'
-import { observe, type Replies } from './verdict.ts'
+import type { Replies } from './verdict.ts'
 import { readLivingPods, readWorld, type World, type WorldOptions, type WorldPod } from './world.ts'
 
 /** What a session is opened on. */
@@ -66,32 +65,11 @@ export interface RunOptions {
   settledMs?: number
 }
 
-/** All that the outcomes of checks without steps are made of. */
-interface Answers {
-  plan: Plan
-  replies: Replies
-  world: World
-  looks: Looks | undefined
-}
-
-/** What was seen of a check, probe by probe. */
-function observationsOf(check: Check, { plan, replies, world, looks }: Answers): Observation[] {
-  const heard = looks === undefined ? replies : { ...replies, looks }
-  const inPods = plan.probes
-    .filter((probe) => probe.check === check)
-    .map((probe) => observe(probe, heard, world))
-  const onNodes = check.probes.flatMap((probe) =>
-    looks !== undefined && 'look' in probe ? observeLooks(probe, looks, world) : [],
-  )
-  const inTheApi = check.probes.flatMap((probe) => ('endpointsOf' in probe ? [observeApi(probe, world)] : []))
-  return [...inPods, ...onNodes, ...inTheApi]
-}
-
 /** Is there anything wrong that a look later may see right? What an agent has not said, no look will. */
-function mayChange(looking: readonly Check[], seen: Answers): boolean {
-  const gaps: ReadonlySet<string | undefined> = seen.looks === undefined ? new Set() : gapsIn(seen.looks)
+function mayChange(looking: readonly Check[], asked: Asked, looks: Looks): boolean {
+  const gaps: ReadonlySet<string | undefined> = gapsIn(looks)
   return looking
-    .flatMap((check) => observationsOf(check, seen))
+    .flatMap((check) => asked.observations(check, looks))
     .some(
       ({ verdict, expected, detail }) => verdict !== expected && (verdict !== 'unknown' || gaps.has(detail)),
     )
@@ -165,35 +143,35 @@ export class Session {
     const { declared } = this
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
     const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
-    const plan = makePlan(runnable, world)
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
-    const replies = await this.#agents.ask(plan)
+    const asked = await askAll(runnable, world, (plan) => this.#agents.ask(plan))
     // Not beside the packets: a look starts programs on every node, and an answer would wait for a processor.
     const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
-    const seen = await this.#lookAgain(runnable, { plan, replies, world, looks: taken }, options)
+    const looks = await this.#lookAgain(runnable, asked, world, taken, options)
     const lookedMs = performance.now() - startedMs
     return checks.map((check) => {
-      const results = plan.probes
-        .filter((probe) => probe.check === check)
-        .flatMap((probe) =>
-          probe.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? []),
-        )
-      const durationMs = Math.max(0, ...results.map(({ ms }) => ms), isLooking(check) ? lookedMs : 0)
-      return outcomeOf(check, observationsOf(check, seen), durationMs, declared)
+      const durationMs = Math.max(asked.slowestMs(check), isLooking(check) ? lookedMs : 0)
+      return outcomeOf(check, asked.observations(check, looks), durationMs, declared)
     })
   }
 
   /** What comes a moment after a fresh pod gets that moment; what is not there by then is not there. */
-  async #lookAgain(checks: readonly Check[], seen: Answers, { settledMs }: RunOptions): Promise<Answers> {
+  async #lookAgain(
+    checks: readonly Check[],
+    asked: Asked,
+    world: World,
+    taken: Looks | undefined,
+    { settledMs }: RunOptions,
+  ): Promise<Looks | undefined> {
     const { looks } = this
-    if (looks === undefined || seen.looks === undefined) return seen
+    if (looks === undefined || taken === undefined) return taken
     const looking = checks.filter(isLooking)
     const deadline = performance.now() + Math.min(settledMs ?? Infinity, budgets.lookSettledMs.ms)
-    let latest = seen
-    while (mayChange(looking, latest) && performance.now() < deadline) {
+    let latest = taken
+    while (mayChange(looking, asked, latest) && performance.now() < deadline) {
       await sleep(lookEveryMs)
-      latest = { ...latest, looks: await looks.take(latest.world) }
+      latest = await looks.take(world)
     }
     return latest
   }

@@ -89,6 +89,10 @@ const bySeverity: readonly Verdict[] = [
   'unknown',
 ]
 
+/** The verdict that speaks for these, of which there is at least one. */
+export const mostTelling = (verdicts: readonly Verdict[]): Verdict =>
+  bySeverity.find((verdict) => verdicts.includes(verdict)) ?? 'unknown'
+
 /** Is a refusal as right as the silence that is expected? */
 const mayRefuse = ({ probe }: PlannedProbe): boolean => 'mayRefuse' in probe && probe.mayRefuse === true
 
@@ -101,9 +105,8 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
   }
   const unlike = judged.filter(({ verdict }) => verdict !== expect)
   const off = unlike.filter(({ verdict }) => verdict !== 'refused' || !mayRefuse(planned))
-  const worst = bySeverity
-    .map((verdict) => off.find((each) => each.verdict === verdict))
-    .find((each) => each !== undefined)
+  const telling = mostTelling(off.map(({ verdict }) => verdict))
+  const worst = off.find(({ verdict }) => verdict === telling)
   if (worst !== undefined) {
     const count = off.filter(({ verdict }) => verdict === worst.verdict).length
     const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
@@ -236,11 +239,11 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Aro
     }
   }
   const { source = 'any' } = planned.probe as Partial<PathProbe | ServiceProbe | OutsideProbe>
+  if (source === 'any') return { verdict: 'reached' }
   const own = planned.from.ips
   const ofNode = world.nodes.find(({ name }) => name === planned.from.pinnedTo)?.address ?? ''
-  const right = { any: [], 'pod-ip': own, 'client-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
-  if (right.length === 0 || right.some((each) => sameAddress(identity.saw, each)))
-    return { verdict: 'reached' }
+  const right = { 'pod-ip': own, 'client-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
+  if (right.some((each) => sameAddress(identity.saw, each))) return { verdict: 'reached' }
   return {
     verdict: 'wrong-answer',
     detail: `the server saw ${identity.saw} instead of the client's own ${right.join(' or ')}: its address was translated`,

@@ -87,6 +87,34 @@ export function healthyWorld(): World {
     podSubnet: '10.244.0.0/16',
     clusterDomain: 'cluster.local',
     namespaces,
+    further: [],
+    seed: '1',
+  }
+}
+
+/** The same with so many workers, two pods on each: worker, worker2, worker3 and so on. */
+export function largeWorld(count: number): World {
+  const world = healthyWorld()
+  const [model] = world.pods
+  const [, , node] = world.nodes
+  if (model === undefined || node === undefined) throw new Error('no model')
+  const numbers = Array.from({ length: count - 2 }, (_, at) => at + 3)
+  const further = numbers.flatMap((number) =>
+    ['a', 'b'].map((which, at): WorldPod => {
+      const name = `worker${number}-${which}`
+      const ip = `10.244.${number}.${at + 10}`
+      const where = {
+        node: `worker${number}` as const,
+        pinnedTo: `worker${number}`,
+        runsOn: `worker${number}`,
+      }
+      return { ...model, ...where, name, ip, ips: [ip], uid: `uid-${name}`, fullName: `cnic-main/${name}` }
+    }),
+  )
+  return {
+    ...world,
+    further,
+    nodes: [...world.nodes, ...numbers.map((number) => ({ ...node, name: `worker${number}` }))],
   }
 }
 

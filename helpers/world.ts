@@ -1,13 +1,8 @@
 import type { V1Node, V1Pod, V1Service } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import {
-  fixtureSpecs,
-  privilegedSpecs,
-  type FixtureNamespaces,
-  type FixtureSpec,
-  type OnHosts,
-} from './fixture-objects.ts'
 import { outsideName } from './check-probes.ts'
+import { isFurther, workerName, type Workers } from './fixture-nodes.ts'
+import { specsOf, type FixtureNamespaces, type FixtureSpec, type OnHosts } from './fixture-objects.ts'
 import { clusterCa } from './fixtures.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
@@ -48,6 +43,8 @@ export interface WorldNode {
   containerRuntime: string
   /** Version of its kubelet. */
   kubernetes: string
+  /** Its label topology.kubernetes.io/zone. */
+  zone?: string
 }
 
 /** One CoreDNS pod. */
@@ -59,8 +56,10 @@ interface DnsServer {
 
 /** What the API says: every answer of an agent is compared with this, never with a constant. */
 export interface World {
-  /** The fixture pods of the pod network. */
+  /** The fixture pods of the pod network, on the first two workers. */
   pods: WorldPod[]
+  /** Two on each node beyond these that is covered. */
+  further: WorldPod[]
   /** Those with the network of their nodes, under the InternalIPs of these; none where the run has none. */
   hosts: WorldPod[]
   /** Those with ports of their nodes, under their own addresses; none where the run has none. */
@@ -79,14 +78,18 @@ export interface World {
   podSubnet: string | undefined
   clusterDomain: string
   namespaces: FixtureNamespaces
+  /** Decides about the pairs of nodes that are asked where there are too many for all. */
+  seed: string
 }
 
 /** What {@link readWorld} cannot ask the API. */
 export interface WorldOptions extends OnHosts {
   namespaces: FixtureNamespaces
-  workers: readonly [string, string]
+  workers: Workers
   /** CIDR that pod addresses must come from; undefined where nobody has declared it. */
   podSubnet: string | undefined
+  /** Any text; see {@link World}. */
+  seed: string
   outside?: OutsideServer
 }
 
@@ -117,12 +120,8 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
     kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
-  const read = (spec: FixtureSpec): WorldPod => worldPod(spec, pods.items, nodes, services, options)
-  const privileged = privilegedSpecs(options).map(read)
   return {
-    pods: fixtureSpecs.map(read),
-    hosts: privileged.filter(({ hostPort }) => hostPort !== true).map((pod) => atItsNode(pod, nodes)),
-    portPods: privileged.filter(({ hostPort }) => hostPort === true),
+    ...fixturePods(options, (spec) => worldPod(spec, pods.items, nodes, services, options), nodes),
     ...(options.outside === undefined ? {} : { outside: outsideParty(options.outside) }),
     nodes,
     services,
@@ -139,23 +138,42 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     podSubnet: options.podSubnet,
     clusterDomain,
     namespaces: options.namespaces,
+    seed: options.seed,
+  }
+}
+
+/** The fixture pods, by what they are there for. */
+function fixturePods(
+  options: WorldOptions,
+  read: (spec: FixtureSpec) => WorldPod,
+  nodes: readonly WorldNode[],
+): Pick<World, 'pods' | 'hosts' | 'portPods' | 'further'> {
+  const all = specsOf(options).map(read)
+  const [privileged, ordinary] = [
+    all.filter(({ namespace }) => namespace === 'host'),
+    all.filter(({ namespace }) => namespace !== 'host'),
+  ]
+  return {
+    pods: ordinary.filter((pod) => !isFurther(pod)),
+    hosts: privileged.filter(({ hostPort }) => hostPort !== true).map((pod) => atItsNode(pod, nodes)),
+    portPods: privileged.filter(({ hostPort }) => hostPort === true),
+    further: ordinary.filter(isFurther),
   }
 }
 
 /** The world as it will be before anything of it has an address: for those who say what they would make. Pure. */
 export function worldBefore(options: WorldOptions): World {
   return {
-    pods: fixtureSpecs.map((spec) => worldPod(spec, [], [], new Map(), options)),
+    ...fixturePods(options, (spec) => worldPod(spec, [], [], new Map(), options), []),
     nodes: [],
     services: new Map(),
     dns: { serviceIp: '', servers: [] },
-    hosts: [],
-    portPods: [],
     apiServer: { ip: '', port: 443, ca: '' },
     allPods: [],
     podSubnet: options.podSubnet,
     clusterDomain,
     namespaces: options.namespaces,
+    seed: options.seed,
   }
 }
 
@@ -194,13 +212,16 @@ export const worldNodes = (items: readonly V1Node[]): WorldNode[] =>
     .map(worldNode)
     .toSorted((a, b) => a.role.localeCompare(b.role) || a.name.localeCompare(b.name, 'en', { numeric: true }))
 
+/** https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone */
+export const zoneLabel = 'topology.kubernetes.io/zone'
+
 /**
- * The nodes that the roles worker1 and worker2 stand for.
+ * The workers of a cluster: the nodes that the roles worker1, worker2 and so on stand for.
  *
- * @throws {SetupError} when the cluster has fewer than two workers
+ * @throws {SetupError} when the cluster has fewer than two
  */
-export function workersOf(nodes: readonly WorldNode[]): [string, string] {
-  const [first, second] = nodes.filter((node) => node.role === 'worker')
+export function workersOf(nodes: readonly WorldNode[]): Workers {
+  const [first, second, ...others] = nodes.filter((node) => node.role === 'worker')
   if (first === undefined || second === undefined) {
     throw new SetupError({
       what: 'the cluster has fewer than two worker nodes, so no path between nodes can be checked',
@@ -208,17 +229,19 @@ export function workersOf(nodes: readonly WorldNode[]): [string, string] {
       next: 'declare at least two workers',
     })
   }
-  return [first.name, second.name]
+  return [first.name, second.name, ...others.map(({ name }) => name)]
 }
 
 function worldNode(node: V1Node): WorldNode {
   const controlPlane = node.metadata?.labels?.['node-role.kubernetes.io/control-plane'] !== undefined
   const podCIDR = node.spec?.podCIDR
+  const zone = node.metadata?.labels?.[zoneLabel]
   return {
     name: node.metadata?.name ?? '',
     role: controlPlane ? 'control-plane' : 'worker',
     address: node.status?.addresses?.find((address) => address.type === 'InternalIP')?.address ?? '',
     ...(podCIDR === undefined ? {} : { podCIDR }),
+    ...(zone === undefined ? {} : { zone }),
     kernel: node.status?.nodeInfo?.kernelVersion ?? '',
     containerRuntime: node.status?.nodeInfo?.containerRuntimeVersion ?? '',
     kubernetes: node.status?.nodeInfo?.kubeletVersion ?? '',
@@ -245,7 +268,7 @@ function worldPod(
     uid: pod?.metadata?.uid ?? '',
     ip: pod?.status?.podIP ?? '',
     ips: (pod?.status?.podIPs ?? []).map(({ ip }) => ip),
-    pinnedTo: options.workers[spec.node === 'worker1' ? 0 : 1],
+    pinnedTo: workerName(spec.node, options.workers),
     runsOn: nodes.find((node) => node.address === pod?.status?.hostIP)?.name,
     ready: ready && pod?.metadata?.deletionTimestamp === undefined,
     labels: pod?.metadata?.labels ?? {},

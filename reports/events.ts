@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { coverageSchema } from '../helpers/coverage/coverage.ts'
 import { outcomeSchema } from '../helpers/observation.ts'
 import {
   abortSchema,
@@ -43,6 +44,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
   z.object({ at, type: z.literal('leg-identity'), leg, identity: identitySchema }),
   z.object({ at, type: z.literal('provenance'), leg, provenance: z.array(provenanceSchema) }),
+  z.object({ at, type: z.literal('coverage'), leg, coverage: coverageSchema }),
   z.object({ at, type: z.literal('readiness'), leg, readiness: readinessSchema }),
   /** A later outcome of the same check takes the place of the earlier one: with its evidence, for example. */
   z.object({ at, type: z.literal('outcome'), leg, outcome: outcomeSchema }),

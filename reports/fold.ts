@@ -26,6 +26,7 @@ interface OpenLeg {
   provenance: Provenance[]
   phases: (Phase & { running?: true })[]
   readiness?: Leg['readiness']
+  coverage?: Leg['coverage']
   setupFailure?: SetupFailure
   outcomes: Map<string, Outcome>
   /** The leg was over, or was cut short; whichever came first. */
@@ -106,6 +107,9 @@ function applyToLeg(leg: OpenLeg | undefined, event: Extract<RunEvent, { leg: st
     case 'provenance':
       leg.provenance = event.provenance
       return
+    case 'coverage':
+      leg.coverage = event.coverage
+      return
     case 'readiness':
       leg.readiness = event.readiness
       return
@@ -135,6 +139,7 @@ function closeLeg(leg: OpenLeg, endedAt: string): Leg {
     provenance: leg.provenance,
     phases: leg.phases.map((phase) => closePhase(phase, endedAt)),
     ...(leg.readiness === undefined ? {} : { readiness: leg.readiness }),
+    ...(leg.coverage === undefined ? {} : { coverage: leg.coverage }),
     ...(leg.setupFailure === undefined ? {} : { setupFailure: leg.setupFailure }),
     outcomes,
     ...(diagnosis === undefined ? {} : { diagnosis }),

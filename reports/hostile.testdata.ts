@@ -117,6 +117,21 @@ const legArbitrary = fc.record({
   failure: fc.option(
     fc.record({ phase: hostileText, what: hostileText, seen: hostileText, next: hostileText }),
   ),
+  coverage: fc.record({
+    nodes: fc.record({
+      covered: fc.nat(50),
+      of: fc.nat(50),
+      leftOut: fc.array(
+        fc.record({
+          why: hostileText,
+          count: fc.integer({ min: 1, max: 9 }),
+          names: fc.array(hostileText, { maxLength: 3 }),
+        }),
+        { maxLength: 2 },
+      ),
+    }),
+    pairs: fc.record({ asked: fc.nat(9), of: fc.nat(9), seed: hostileText }),
+  }),
 })
 
 /** Runs whose every string is hostile. */
@@ -142,9 +157,10 @@ export const hostileRun: fc.Arbitrary<Run> = fc
         machine,
         legs: names.map((name) => ({ cluster: clusterNamed(name), planned: [] })),
       },
-      ...legs.flatMap(({ outcomes, failure }, index): NewEvent[] => {
+      ...legs.flatMap(({ outcomes, failure, coverage }, index): NewEvent[] => {
         const leg = names[index] ?? ''
         return [
+          { type: 'coverage', leg, coverage },
           ...outcomes.map((outcome): NewEvent => ({ type: 'outcome', leg, outcome })),
           ...(failure === null ? [] : [{ type: 'setup-failed', leg, failure } as const]),
         ]

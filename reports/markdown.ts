@@ -4,6 +4,7 @@ import { detailTextIn, latencyOf, marks, ownMark, resentOf } from './detail.ts'
 import { ladderOf, rungNames } from './ladder.ts'
 import { matrixRows, type MatrixCell } from './matrix.ts'
 import type { Leg, Run } from './model.ts'
+import { coverageText, spentOf } from './scope.ts'
 import { identityText, originText, parallelText, phaseText, timeText } from './summary.ts'
 import { clip, duration, oneLine, plain } from './text.ts'
 import { countsOf, exitCodeMeanings } from './verdict.ts'
@@ -17,7 +18,7 @@ export function renderMarkdown(run: Run): string {
   return capped([
     { what: 'verdict', make: () => verdictBlock(run) },
     ...(legs.length < 2 ? [] : matrixBlocks(legs)),
-    ...legs.map((leg) => ({ what: 'leg', make: () => legHead(leg) })),
+    ...legs.map((leg) => ({ what: 'leg', make: () => legHead(leg, run) })),
     ...reasonBlocks(legs),
     ...legs.flatMap(detailBlocks),
     ...legs.flatMap((leg) => tableBlocks(leg, legs.length > 1)),
@@ -69,10 +70,12 @@ function cellText(cell: MatrixCell | undefined): string {
   return cell === undefined ? '' : `${emoji[cell.kind]} ${cell.passed}/${cell.total}`
 }
 
-function legHead(leg: Leg): string {
+function legHead(leg: Leg, run: Run): string {
   const ladder = ladderOf(leg.outcomes).filter(({ state }) => state !== 'absent')
   const lines = [`\n### ${inline(leg.cluster.name)}`, '', inline(identityText(leg))]
   if (leg.origin !== undefined) lines.push('', `From ${inline(originText(leg.origin))}`)
+  const coverage = coverageText(leg)
+  if (coverage !== undefined) lines.push('', `Coverage: ${inline(coverage)}`)
   if (leg.outcomes.some(({ outcome }) => outcome !== 'not-run')) {
     const rungs = ladder.map(
       ({ rung, passed, failed, other, state }) =>
@@ -90,6 +93,9 @@ function legHead(leg: Leg): string {
     const text = [what, ...(seen === undefined ? [] : [`seen: ${seen}`]), `next: ${next}`].join('\n')
     lines.push('', `**Set-up failed in phase ${inline(phase)}**`, '', fenced(text))
   }
+  const spent = spentOf(leg, run)
+  if (spent !== undefined)
+    lines.push('', `${spent.ms > spent.budget.ms ? '⚠️ ' : ''}Budget: ${inline(spent.text)}`)
   if (leg.phases.length > 0) lines.push('', `Phases: ${inline(leg.phases.map(phaseText).join(' · '))}`)
   return `${lines.join('\n')}\n`
 }

@@ -116,7 +116,7 @@ test('conflicts are refused, one line each', () => {
     'd.json: tool: made by "cni-conformance 9.0.0", but a.json by "cni-conformance 0.1.0"',
     'b.json: legs[0].cluster.name: "flannel" is in a.json too, with the same results; give each leg once',
     'c.json: legs[0].cluster.name: "flannel" is in a.json too, with other results; give each leg once',
-    'e.json: legs[0].cluster.checksSha256: "cilium" was asked other checks than the legs of a.json; use the same --check and --level',
+    'e.json: legs[0].cluster.checksSha256: "cilium" was asked other checks than the legs of a.json; use the same --check and --profile',
   ])
   expect(conflicts()).toEqual(['nothing to merge'])
 })

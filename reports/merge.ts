@@ -33,6 +33,8 @@ export function mergeRuns(inputs: readonly MergeInput[], id: string): Run {
   if (first === undefined) conflicts.push('nothing to merge')
   if (first === undefined || conflicts.length > 0) throw new UsageError(conflicts)
   const legs = inputs.flatMap(({ run, folder }) => run.legs.map((leg) => legFrom(leg, run, folder)))
+  const profiles = new Set(inputs.map(({ run }) => run.run.profile))
+  const [profile] = profiles.size === 1 ? profiles : []
   const filters = new Set(inputs.flatMap(({ run }) => run.run.filter ?? []))
   return {
     schemaVersion: first.run.schemaVersion,
@@ -41,6 +43,7 @@ export function mergeRuns(inputs: readonly MergeInput[], id: string): Run {
       id,
       startedAt: earliest(inputs.map(({ run }) => run.run.startedAt)),
       endedAt: latest(inputs.map(({ run }) => run.run.endedAt)),
+      ...(profile === undefined ? {} : { profile }),
       partial: inputs.some(({ run }) => run.run.partial),
       ...(filters.size === 0 ? {} : { filter: [...filters].join(', ') }),
     },
@@ -109,7 +112,7 @@ function legConflicts(inputs: readonly MergeInput[]): string[] {
         )
       } else if (checksSha256 !== asked.checks) {
         conflicts.push(
-          `${file}: legs[${index}].cluster.checksSha256: ${shown(name)} was asked other checks than the legs of ${asked.file}; use the same --check and --level`,
+          `${file}: legs[${index}].cluster.checksSha256: ${shown(name)} was asked other checks than the legs of ${asked.file}; use the same --check and --profile`,
         )
       }
     })

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { levelSchema, rungs } from '../helpers/check.ts'
+import { coverageSchema } from '../helpers/coverage/coverage.ts'
 import { outcomeSchema } from '../helpers/observation.ts'
 import { UsageError, messageOf } from '../helpers/errors.ts'
+import { profileSchema } from '../helpers/profiles.ts'
 import { printable } from '../helpers/shown.ts'
 
 /**
@@ -140,6 +142,8 @@ export const toolSchema = z.object({ name: z.string(), version: z.string() })
 export const runInfoSchema = z.object({
   id: z.string().min(1),
   startedAt: time,
+  /** How much was asked; not known of runs that older versions made. */
+  profile: profileSchema.optional(),
   /** The user chose among the checks: not a whole run, and no input for a gate. */
   partial: z.boolean(),
   /** How the user chose, as typed. */
@@ -174,6 +178,7 @@ const legSchema = z.object({
   provenance: z.array(provenanceSchema),
   phases: z.array(phaseSchema),
   readiness: readinessSchema.optional(),
+  coverage: coverageSchema.optional(),
   setupFailure: setupFailureSchema.optional(),
   outcomes: z.array(outcomeSchema),
   diagnosis: diagnosisSchema.optional(),

@@ -4,6 +4,7 @@ import { ladderOf, rungNames, type LadderRung } from './ladder.ts'
 import { colours, flow, labelled, mark, paperFor, type Paper, type Piece } from './layout.ts'
 import { matrixLines } from './matrix.ts'
 import type { Diagnosis, Leg, Run } from './model.ts'
+import { coverageText, spentOf } from './scope.ts'
 import { identityText, originText, parallelText, phaseText, timeText } from './summary.ts'
 import { count, duration, glued, oneLine, wrap } from './text.ts'
 import { countsOf, exitCodeMeanings } from './verdict.ts'
@@ -54,7 +55,7 @@ export function renderLeg(leg: Leg, options: RenderOptions): string {
   const details = detailsIn(leg.outcomes, options.folder)
   const nothingRan = leg.outcomes.every(({ outcome }) => outcome === 'not-run')
   const blocks = [
-    [...header(leg, paper), ...originLines(leg, paper)],
+    [...header(leg, paper), ...originLines(leg, paper), ...coverageLines(leg, paper)],
     ...(nothingRan
       ? []
       : [ladderLines(leg, paper), diagnosisLines(leg, paper), topicLines(leg.outcomes, paper)]),
@@ -93,6 +94,7 @@ export function renderSummary(run: Run, options: RenderOptions): string {
       2,
     ),
     ...labelled('time', timeText(run), paper, 2),
+    ...run.legs.flatMap((leg) => budgetLines(leg, run, paper)),
     ...(run.parallel === undefined ? [] : labelled('memory', parallelText(run.parallel), paper, 2)),
     ...labelled('exit code', `${exitCode}, ${exitCodeMeanings[exitCode]}`, paper, 2),
     ...(run.run.partial
@@ -114,9 +116,24 @@ function header(leg: Leg, paper: Paper): string[] {
   )
 }
 
+/** What a leg took of the time that its profile has. */
+function budgetLines(leg: Leg, run: Run, paper: Paper): string[] {
+  const spent = spentOf(leg, run)
+  if (spent === undefined) return []
+  const where = run.legs.length < 2 ? '' : `${oneLine(leg.cluster.name)}: `
+  const lines = labelled('budget', `${where}${spent.text}`, paper, 2)
+  return spent.ms > spent.budget.ms ? lines.map((line) => paper.style('yellow', line)) : lines
+}
+
 /** Of a leg of a merged run: where it comes from. */
 function originLines({ origin }: Leg, paper: Paper): string[] {
   return origin === undefined ? [] : labelled('from', originText(origin), paper, 2)
+}
+
+/** Which of its nodes were asked. */
+function coverageLines(leg: Leg, paper: Paper): string[] {
+  const text = coverageText(leg)
+  return text === undefined ? [] : labelled('coverage', text, paper, 2)
 }
 
 function ladderLines(leg: Leg, paper: Paper): string[] {

@@ -1,5 +1,6 @@
 import type { Check } from '../helpers/check.ts'
 import { cniChecks } from './cni.checks.ts'
+import { coverageChecks } from './coverage.checks.ts'
 import { dnsChecks } from './dns.checks.ts'
 import { egressChecks } from './egress.checks.ts'
 import { lifeCycleChecks } from './life-cycle.checks.ts'
@@ -15,6 +16,7 @@ export const checks: readonly Check[] = [
   ...loopbackChecks,
   ...podChecks,
   ...podToPodChecks,
+  ...coverageChecks,
   ...nodeChecks,
   ...egressChecks,
   ...serviceChecks,

@@ -76,11 +76,11 @@ beforeAll(async () => {
     'life-cycle/*/creation',
   ]
   const asRole = [`--kubeconfig=${auditedFile}`, `--namespace=${borrowed}`]
-  const own = start('own', '--level=core')
-  const ended = start('ended', '--level=core')
+  const own = start('own', '--profile=core')
+  const ended = start('ended', '--profile=core')
   const first = start('role', definitionFile, ...asRole, ...some.map((glob) => `--check=${glob}`))
   await seen(() => kube.core.readNamespacedConfigMap({ name: 'cni-conformance', namespace: borrowed }))
-  const second = start('second', `--namespace=${borrowed}`, '--level=core')
+  const second = start('second', `--namespace=${borrowed}`, '--profile=core')
   runs = { own: own.ended, role: first.ended, second: second.ended, ended: ended.ended }
   await seen(async () => {
     const journal = await readFile(join(folder, 'ended', 'events.jsonl'), 'utf8')

@@ -1,7 +1,21 @@
 import type { V1Node } from '@kubernetes/client-node'
 import { expect, test } from 'vitest'
 import { SetupError } from '../../helpers/errors.ts'
-import { chooseWorkers } from './nodes.ts'
+import { standardCoverage } from '../../helpers/coverage/coverage.ts'
+import { defineCheck } from '../../helpers/check.ts'
+import { chooseWorkers, type NodeSelector } from './nodes.ts'
+
+const onEveryNode = defineCheck({
+  id: 'test/every-node',
+  level: 'core',
+  covers: ['P3'],
+  requirement: 'Each node MUST reach each.',
+  pods: { here: { node: 'every' }, there: { node: 'every' } },
+  probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol: 'tcp' }],
+})
+
+const choose = (nodes: readonly V1Node[], nodeSelector: NodeSelector, most = 24) =>
+  chooseWorkers(nodes, { nodeSelector, coverage: { ...standardCoverage, nodes: most } }, [onEveryNode])
 
 const node = (name: string, changes: V1Node['spec'] = {}, ready = 'True', labels = {}): V1Node => ({
   metadata: { name, labels: { 'kubernetes.io/os': 'linux', ...labels } },
@@ -19,18 +33,18 @@ const node = (name: string, changes: V1Node['spec'] = {}, ready = 'True', labels
 
 const taint = (effect: string) => ({ taints: [{ key: 'dedicated', value: 'db', effect }] })
 
-test('the first two that fit, by name as people count', () => {
+test('all that fit, by name as people count', () => {
   const nodes = [
     node('n10'),
     node('n2'),
     node('n1', taint('NoSchedule')),
     node('n3', taint('PreferNoSchedule')),
   ]
-  expect(chooseWorkers(nodes, {})).toEqual(['n2', 'n3'])
+  expect(choose(nodes, {}).workers).toEqual(['n2', 'n3', 'n10'])
   expect(
-    chooseWorkers([node('a'), node('b', {}, 'True', { zone: 'x' }), node('c', {}, 'True', { zone: 'x' })], {
+    choose([node('a'), node('b', {}, 'True', { zone: 'x' }), node('c', {}, 'True', { zone: 'x' })], {
       zone: 'x',
-    }),
+    }).workers,
   ).toEqual(['b', 'c'])
 })
 
@@ -44,7 +58,7 @@ test('fewer than two: what was seen of every node, and what to do', () => {
   ]
   const failure = (): SetupError => {
     try {
-      chooseWorkers(nodes, { pool: 'blue' })
+      choose(nodes, { pool: 'blue' })
     } catch (error) {
       if (error instanceof SetupError) return error
     }
@@ -60,5 +74,5 @@ test('fewer than two: what was seen of every node, and what to do', () => {
     'e: fits',
   ])
   expect(next).toContain('--node-selector')
-  expect(() => chooseWorkers([], {})).toThrow(/no node/)
+  expect(() => choose([], {})).toThrow(/no node/)
 })

@@ -1,10 +1,18 @@
 import type { V1Node } from '@kubernetes/client-node'
+import type { Check } from '../../helpers/check.ts'
+import { coverNodes, type ChosenNodes, type CoverageOptions } from '../../helpers/coverage/coverage.ts'
 import { SetupError } from '../../helpers/errors.ts'
+import { zoneLabel } from '../../helpers/world.ts'
 
-/** Which nodes of a cluster that is not ours stand for worker1 and worker2. */
+/** Which nodes of a cluster that is not ours get fixture pods. */
 
 /** Labels that a node must have. */
 export type NodeSelector = Readonly<Record<string, string>>
+
+function zoneOf({ metadata }: V1Node): { zone?: string } {
+  const zone = metadata?.labels?.[zoneLabel]
+  return zone === undefined ? {} : { zone }
+}
 
 /** Effects that keep a pod away that does not tolerate them. */
 const keepsAway: ReadonlySet<string | undefined> = new Set(['NoSchedule', 'NoExecute'])
@@ -33,16 +41,29 @@ function unfitness({ metadata, spec, status }: V1Node, selector: NodeSelector): 
 }
 
 /**
- * The first two nodes, by name, on which pods without tolerations run.
+ * The nodes, by name, on which pods without tolerations run, as many as the checks need and the user wants.
  *
- * @throws {SetupError} where there are fewer, with what was seen of every node
+ * @throws {SetupError} where there are fewer than two, with what was seen of every node
  */
-export function chooseWorkers(nodes: readonly V1Node[], selector: NodeSelector): [string, string] {
+export function chooseWorkers(
+  nodes: readonly V1Node[],
+  { nodeSelector: selector, coverage }: { nodeSelector: NodeSelector; coverage: CoverageOptions },
+  checks: readonly Check[],
+): ChosenNodes {
   const seen = nodes
-    .map((node) => ({ name: node.metadata?.name ?? '', unfit: unfitness(node, selector) }))
+    .map((node) => ({
+      name: node.metadata?.name ?? '',
+      unfit: unfitness(node, selector),
+      ...zoneOf(node),
+    }))
     .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
-  const [first, second] = seen.filter(({ unfit }) => unfit.length === 0)
-  if (first !== undefined && second !== undefined) return [first.name, second.name]
+  const [first, second, ...others] = seen.filter(({ unfit }) => unfit.length === 0)
+  if (first !== undefined && second !== undefined) {
+    const chosen = coverNodes([first, second, ...others], checks, coverage)
+    const unfit = seen.filter(({ unfit: reasons }) => reasons.length > 0)
+    const why = unfit.map(({ name, unfit: reasons }) => ({ name, why: reasons.join(', ') }))
+    return { ...chosen, leftOut: [...why, ...chosen.leftOut] }
+  }
   throw new SetupError({
     what: `the cluster has ${first === undefined ? 'no node' : 'one node'} for the fixture pods, and the paths between nodes need two: Ready, schedulable, without a taint NoSchedule or NoExecute`,
     seen: seen

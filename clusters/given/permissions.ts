@@ -33,7 +33,7 @@ const everywhere: readonly Permission[] = [
     group: '',
     resource: 'nodes',
     verbs: ['list'],
-    why: 'chooses two nodes and compares where pods run',
+    why: 'chooses nodes and compares where pods run',
   },
   {
     scope: 'cluster',

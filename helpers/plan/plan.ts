@@ -1,10 +1,11 @@
 import type { WireProbe } from '../agent/protocol.ts'
+import { limits } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import { isFromOutside } from '../check-probes.ts'
+import { bindingsOf, isOnEveryNode, type Bound } from '../coverage/every-node.ts'
+import type { Party, World, WorldPod } from '../world.ts'
 import { linkControls } from './controls.ts'
 import { planTarget } from './target.ts'
-import { assignPods } from '../assign-pods.ts'
-import type { Party, World, WorldPod } from '../world.ts'
 import { planDns } from './dns.ts'
 import { planApiServer, planOutside } from './egress.ts'
 import { planInspect } from './inspect.ts'
@@ -26,19 +27,60 @@ export interface Plan {
   receipts: Map<string, WireProbe[]>
 }
 
+/** How large plans are. */
+export interface PlanLimits {
+  /** Most pairs of two nodes that a check is asked for. */
+  pairs?: number
+  /** Most nodes and pairs in one plan. */
+  atOnce?: number
+}
+
 /** Makes the plan of a run. Every check is bound to fixture pods of the declared node and namespace. */
 export function makePlan(checks: readonly Check[], world: World): Plan {
-  const ids = { next: 0 }
-  const probes = checks.flatMap((check) => {
-    const bound = bindPods(check, world)
-    return linkControls(
-      check.probes.flatMap((probe) =>
-        'look' in probe || 'endpointsOf' in probe ? [] : planProbe(check, probe, bound, world, ids),
-      ),
-    )
-  })
-  return planOf(probes)
+  const [plan = planOf([])] = plansOf(checks, world, { atOnce: Infinity })
+  return plan
 }
+
+/**
+ * The same in as many plans as memory has room for: the first has every check, the others what is left of those that
+ * are asked on every node.
+ */
+export function* plansOf(
+  checks: readonly Check[],
+  world: World,
+  { pairs = limits.nodePairs, atOnce = limits.pairsAtOnce }: PlanLimits = {},
+): Generator<Plan, undefined> {
+  const once = checks.filter((check) => !isOnEveryNode(check))
+  const left = checks
+    .filter(isOnEveryNode)
+    .map((check) => ({ check, bindings: bindingsOf(check, world, pairs) }))
+  let probes: PlannedProbe[] = []
+  const ids = { next: 0 }
+  const add = (check: Check, bound: Bound): void => {
+    for (const planned of planCheck(check, bound, world, ids)) probes.push(planned)
+  }
+  for (const check of once) for (const bound of bindingsOf(check, world, pairs)) add(check, bound)
+  let room = atOnce
+  for (const { check, bindings } of left) {
+    for (const bound of bindings) {
+      if (room-- <= 0) {
+        yield planOf(probes)
+        probes = []
+        ids.next = 0
+        room = atOnce - 1
+      }
+      add(check, bound)
+    }
+  }
+  yield planOf(probes)
+}
+
+const planCheck = (check: Check, bound: Bound, world: World, ids: Ids): PlannedProbe[] =>
+  linkControls(
+    check.probes.flatMap((probe) =>
+      'look' in probe || 'endpointsOf' in probe ? [] : planProbe(check, probe, bound, world, ids),
+    ),
+  )
 
 /** The plan that asks these probes all at once. */
 export function planOf(probes: PlannedProbe[]): Plan {
@@ -48,20 +90,6 @@ export function planOf(probes: PlannedProbe[]): Plan {
     receipts: byAgent(probes.flatMap((probe) => (probe.receipt === undefined ? [] : [probe.receipt]))),
   }
 }
-
-const everyPod = ({ pods, hosts, portPods }: World): WorldPod[] => [...pods, ...hosts, ...portPods]
-
-/** Which fixture pod stands for each pod of a check that is not its own. */
-export function bindPods(check: Check, world: World): Map<string, WorldPod> {
-  const bound = new Map<string, WorldPod>()
-  for (const [role, pod] of assignPods(check.pods, everyPod(world))) {
-    if (pod === undefined) throw new Error(`${check.id}: no fixture pod is left for "${role}"`)
-    bound.set(role, pod)
-  }
-  return bound
-}
-
-type Bound = Map<string, WorldPod>
 
 function pod(bound: Bound, role: string): WorldPod {
   const found = bound.get(role)

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { RecordType, WireProbe } from '../agent/protocol.ts'
 import type { Flow } from '../check-steps.ts'
 import type { Check } from '../check.ts'
@@ -83,7 +83,20 @@ export const endpointsOf = (world: World): WorldPod[] =>
   world.pods.filter((each) => each.namespace === 'main' && each.ready)
 
 /** Proves which question an answer belongs to. */
-export const nonce = (prefix = ''): string => `${prefix}${randomBytes(12).toString('hex')}`
+export function nonce(prefix = ''): string {
+  if (at >= pool.length) {
+    randomFillSync(pool)
+    at = 0
+  }
+  const from = at
+  at += nonceBytes
+  return `${prefix}${pool.toString('hex', from, at)}`
+}
+
+const nonceBytes = 12
+/** Filled for many at once: one call each took a tenth of the time of a large plan. */
+const pool = Buffer.alloc(nonceBytes * 1_024)
+let at = pool.length
 
 /** The address of one family; undefined where there is none. `ips` are those of a pod or a Service. */
 export const addressIn = (family: 'ipv6' | undefined, ips: readonly string[]): string | undefined =>

@@ -17,7 +17,7 @@ export function plannedObjects(
   fixtures: FixtureOptions,
   podSubnet: string | undefined,
 ): KubernetesObject[] {
-  const world = worldBefore({ ...fixtures, podSubnet })
+  const world = worldBefore({ ...fixtures, podSubnet, seed: '' })
   const { pods, policies, services } = bindSteps(check, world)
   const models = fixtureObjects(fixtures).filter(({ kind }) => kind === 'Pod') as V1Pod[]
   const own = [...pods].flatMap(([role, pod]) => {

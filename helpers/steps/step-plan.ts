@@ -3,7 +3,7 @@ import { newcomerRole, type Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
 import { serviceObject } from '../fixture-objects.ts'
 import { managedLabel, podLabel } from '../fixture-pods.ts'
-import { bindPods } from '../plan/plan.ts'
+import { bindPods } from '../coverage/every-node.ts'
 import { isolates } from './policy-engine.ts'
 import { objectName, policyObjects, policyPod } from './policy-objects.ts'
 import type { World, WorldPod } from '../world.ts'
@@ -24,7 +24,8 @@ export interface BoundCheck {
 export function bindSteps(check: Check, world: World): BoundCheck {
   const pods: Map<string, WorldPod> = bindPods(check, world)
   for (const [role, { node, namespace, own }] of Object.entries(check.pods)) {
-    if (own === true) pods.set(role, unborn(objectName(check, role), node, namespace, world))
+    if (own === true && node !== 'every')
+      pods.set(role, unborn(objectName(check, role), node, namespace, world))
   }
   const like = check.steps?.find(({ newcomer }) => newcomer !== undefined)?.newcomer?.like
   const template = like === undefined ? undefined : pods.get(like)

@@ -1,6 +1,7 @@
 import { marks } from '../detail.ts'
 import { ladderOf, rungNames, type LadderRung } from '../ladder.ts'
 import type { Leg } from '../model.ts'
+import { coverageText, spentOf } from '../scope.ts'
 import { identityText, originText, runMillis } from '../summary.ts'
 import { duration, oneLine, plain } from '../text.ts'
 import { openEndsOf } from '../verdict.ts'
@@ -23,13 +24,17 @@ function legCard(each: LegView, index: number, view: View): Markup {
   const kind = stateOutcome[state]
   const counted = Object.entries(counts).filter(([, number]) => number > 0) as [OutcomeKind, number][]
   const words = { passed: 'passed', failed: 'failed', open: 'no verdict' }[state]
+  const coverage = coverageText(leg)
+  const spent = spentOf(leg, view.run)
   const alone = view.legs.length === 1 ? duration(runMillis(view.run)) : legTime(leg)
   return markup`<article class="leg ${outcomeClass[kind]}" id="leg-${index}" aria-labelledby="leg-${index}-name" data-leg="${index}">
 <h3 id="leg-${index}-name">${name} ${badge(kind, words)}</h3>
 <p class="dim">${identityText(leg)}</p>
 ${leg.origin !== undefined && markup`<p class="dim">from ${originText(leg.origin)}</p>`}
+${coverage !== undefined && markup`<p class="dim">coverage: ${coverage}</p>`}
 ${ladderPicture(leg)}
 <p class="counts">${counted.map(([each, number]) => `${number} ${outcomeWords[each]}`).join(' · ')}${alone !== undefined && markup`<span class="dim"> · ${alone}</span>`}</p>
+${spent !== undefined && markup`<p class="dim">budget: ${spent.text}</p>`}
 ${diagnosisOf(leg)}
 ${openEnds(leg)}
 </article>`

@@ -1,3 +1,4 @@
+import { coverageFaults } from './coverage-faults.ts'
 import { dnsFaults } from './dns-faults.ts'
 import { egressFaults } from './egress-faults.ts'
 import { entryFaults } from './entry-faults.ts'
@@ -17,6 +18,7 @@ import { workloadFaults } from './workload-faults.ts'
 /** Every fault that the suite can make, with the checks that it must turn red. */
 export const faults: readonly Fault[] = [
   ...pathFaults,
+  ...coverageFaults,
   ...nodeFaults,
   ...egressFaults,
   ...entryFaults,

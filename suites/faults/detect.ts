@@ -109,13 +109,13 @@ function injecting(fault: Fault, context: FaultContext): RunOptions {
 function wantedOf(
   fault: Fault,
   checks: readonly Check[],
-  { world, declared, cni }: FaultContext,
+  { world, declared, cni, workers }: FaultContext,
 ): (id: string) => Outcome['outcome'][] {
   const turnsRed = picomatch([...fault.red({ ...world, cni: cni.name })])
   const mayTurnRed = picomatch([...(fault.either ?? [])])
   const { inconclusive = [] } = fault
   const saysNothing = picomatch([
-    ...(typeof inconclusive === 'function' ? inconclusive({ cni, declared }) : inconclusive),
+    ...(typeof inconclusive === 'function' ? inconclusive({ cni, declared, workers }) : inconclusive),
   ])
   const unsupported = new Set(
     checks.filter((check) => missingFeatures(check, declared).length > 0).map(({ id }) => id),

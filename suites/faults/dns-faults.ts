@@ -4,7 +4,11 @@ import type { Fault, FaultContext } from './fault.ts'
 import { sandboxOf, type Victim } from './sandbox.ts'
 
 /** Checks that ask a DNS server for a record. */
-export const dnsAnswers: readonly string[] = ['dns/service-ip/*', 'dns/each-server/*']
+export const dnsAnswers: readonly string[] = [
+  'dns/service-ip/*',
+  'dns/each-server/*',
+  'coverage/every-node/dns',
+]
 
 const coreDnsAtZero: Fault = {
   id: 'coredns-at-zero',

@@ -64,13 +64,18 @@ function unmapped(pod: PlainPod): PlainPod {
 
 /** Makes the pods with host ports anew, each as `as` has it. */
 async function remake(
-  { kube, fixtures, world, session }: FaultContext,
+  { kube, fixtures, world, session, workers }: FaultContext,
   as: (pod: PlainPod) => PlainPod,
 ): Promise<void> {
   const { namespaces, hosts, portPods } = world
   await Promise.all(portPods.map((pod) => deletePod(kube, pod, namespaces.host)))
   await kube.apply(fixtures.filter(isPod).filter(hasHostPort).map(as))
-  await awaitFixtures(kube, { namespaces, hostNetwork: hosts.length > 0, hostPort: portPods.length > 0 })
+  await awaitFixtures(kube, {
+    namespaces,
+    workers,
+    hostNetwork: hosts.length > 0,
+    hostPort: portPods.length > 0,
+  })
   await session.reconnect()
 }
 

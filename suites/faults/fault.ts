@@ -7,14 +7,14 @@ import type { RunOnNode } from '../../helpers/nodes.ts'
 import type { Session } from '../../helpers/session.ts'
 import type { Life, Moment } from '../../helpers/steps/step-moments.ts'
 import type { World } from '../../helpers/world.ts'
+import type { Workers } from '../../helpers/fixture-nodes.ts'
 
 /** What a fault may touch: one of our own clusters, never another. */
 export interface FaultContext {
   kube: Kube
   session: Session
   world: World
-  /** Real names of the nodes worker1 and worker2. */
-  workers: readonly [string, string]
+  workers: Workers
   declared: Declared
   cni: { name: string; encapsulation: string }
   /** Runs a program on a node of the cluster; throws when it fails. */
@@ -31,20 +31,27 @@ interface Needs {
   feature?: { name: Feature; declared: boolean }
   cnis?: readonly string[]
   encapsulation?: string
+  /** So many nodes with fixture pods at least. */
+  workers?: number
 }
 
 /** What a cluster is, as far as it decides whether a fault can be made on it. */
 export interface Ground {
   cni: { name: string; encapsulation: string }
   declared: { features: readonly string[] }
+  workers: { length: number }
 }
 
 /** Why a fault cannot be made on this cluster; undefined when it can. */
-export function unmetNeed({ needs = {} }: Fault, { cni, declared }: Ground): string | undefined {
-  const { feature, cnis, encapsulation } = needs
+export function unmetNeed(
+  { needs = {} }: Fault,
+  { cni, declared, workers: has }: Ground,
+): string | undefined {
+  const { feature, cnis, encapsulation, workers = 0 } = needs
   if (feature !== undefined && declared.features.includes(feature.name) !== feature.declared)
     return `only where ${feature.name} is ${feature.declared ? '' : 'not '}declared`
   if (cnis !== undefined && !cnis.includes(cni.name)) return `only on ${cnis.join(' and ')}`
+  if (has.length < workers) return `only with ${workers} workers or more`
   if (encapsulation !== undefined && encapsulation !== cni.encapsulation) return `only with ${encapsulation}`
   return undefined
 }

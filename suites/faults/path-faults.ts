@@ -16,12 +16,14 @@ const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 /** Services whose endpoints are on both workers, or on one of them while both ask. */
 const crossingServices: readonly string[] = [
   'service/{cluster-ip,name,node-port}/**',
+  'coverage/every-node/cluster-ip',
   'service/{named-target-ports,same-port,without-selector,external-name,spread}',
 ]
 
 /** Checks that need packets to pods to cross from one worker to the other and back. */
 export const acrossWorkers: readonly string[] = [
   'pod-to-pod/cross-node/{tcp,udp,http}{,-ipv6}',
+  'coverage/node-pairs/*',
   'pod-to-pod/cross-node/{source-address,large-body,long-datagram,many-connections}',
   // A node reaches a pod of another as a pod does. The answers to pods that ask a node go to the node's address.
   'node/to-pod/other-node/*',
@@ -40,7 +42,10 @@ export const dnsAcrossWorkers = (
   answers: readonly string[] = dnsAnswers,
 ): readonly string[] =>
   world.dns.servers.some(({ node }) =>
-    world.nodes.some((each) => each.name === node && each.role === 'worker'),
+    world.nodes
+      .filter(({ role }) => role === 'worker')
+      .slice(0, 2)
+      .some(({ name }) => name === node),
   )
     ? answers
     : []
@@ -85,7 +90,10 @@ const vxlanDroppedOneWay: Fault = {
   breaks: 'The overlay port is dropped from the first worker to the second; the other direction is whole.',
   red: (world) => [...acrossWorkers, 'pod-to-pod/cross-node/delivery-there', ...dnsAcrossWorkers(world)],
   either: byChanceAcross,
-  ...packetFilterFault((context) => [dropVxlan(context, context.workers)]),
+  ...packetFilterFault((context) => {
+    const [first, second] = context.workers
+    return [dropVxlan(context, [first, second])]
+  }),
 }
 
 const clusterIpDropped: Fault = {
@@ -93,7 +101,11 @@ const clusterIpDropped: Fault = {
   needs: throughTheKernel,
   breaks:
     'The ClusterIP of one Service is dropped in the raw table of both workers, before kube-proxy sees it.',
-  red: () => ['service/{cluster-ip,name}/*', 'service/{same-port,spread,external-name}'],
+  red: () => [
+    'service/{cluster-ip,name}/*',
+    'service/{same-port,spread,external-name}',
+    'coverage/every-node/cluster-ip',
+  ],
   ...packetFilterFault(({ workers, world }) =>
     workers.map((node) => ({
       node,
@@ -168,6 +180,7 @@ const neighboursDropped: Fault = {
   needs: throughTheKernel,
   red: () => [
     'pod-to-pod/same-node/*',
+    'coverage/node-pairs/*',
     'pod/ports/independent',
     'service/cluster-ip/*',
     'service/{spread,internal-traffic-policy,without-selector,headless}',
@@ -177,6 +190,7 @@ const neighboursDropped: Fault = {
   either: [
     'service/{name,node-port}/*',
     'service/{named-target-ports,same-port,external-name,session-affinity}',
+    'coverage/every-node/cluster-ip',
   ],
   ...packetFilterFault((context) =>
     forEachPod(context, (ip, neighbours) =>

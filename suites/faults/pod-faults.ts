@@ -28,10 +28,11 @@ const loopbackDown: Fault = {
   heal: (context) => setLoopback(context, 'up'),
 }
 
-async function fixturesBack({ kube, world, session }: FaultContext): Promise<void> {
+async function fixturesBack({ kube, world, session, workers }: FaultContext): Promise<void> {
   const { namespaces, hosts, portPods } = world
   await awaitFixtures(kube, {
     namespaces,
+    workers,
     hostNetwork: hosts.length > 0,
     hostPort: portPods.length > 0,
   })
@@ -46,6 +47,7 @@ const podKilled: Fault = {
     'pod/{placement,address/own,address/in-range,address/unique,ports/independent}',
     'pod/{interface/host-end,namespace/own}',
     'cni/{endpoints/listed,address-range/of-node}',
+    'coverage/node-pairs/tcp',
     'pod-to-pod/same-node/{tcp,http,source-address,long-datagram}',
     'service/cluster-ip/{,from-node/}{tcp,http}',
     'service/external-traffic-policy/local/{tcp,http}',
@@ -60,6 +62,8 @@ const podKilled: Fault = {
     'service/{headless,named-target-ports,same-port,external-name,session-affinity}',
     'pod-to-pod/same-node/{udp,large-body}',
     'service/{cluster-ip,cluster-ip/from-node,external-traffic-policy/local}/udp',
+    'coverage/node-pairs/udp',
+    'coverage/every-node/cluster-ip',
   ],
   outcome: 'not-run',
   when: 'mid-run',

@@ -33,6 +33,8 @@ const strayDefaultDeny: Fault = {
   // What comes from a pod's own node is always let through.
   red: () => [
     'pod-to-pod/**',
+    'coverage/node-pairs/*',
+    'coverage/every-node/cluster-ip',
     'pod/ports/independent',
     'service/!(headless|endpoint-slices|hairpin)',
     'service/!(hairpin)/{*,*/*}',

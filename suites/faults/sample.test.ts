@@ -10,6 +10,7 @@ const ground: fc.Arbitrary<Ground> = fc.record({
     encapsulation: fc.constantFrom('vxlan', 'none'),
   }),
   declared: fc.record({ features: fc.subarray(['network-policy']) }),
+  workers: fc.record({ length: fc.integer({ min: 2, max: 4 }) }),
 })
 const grounds = fc.array(ground, { maxLength: 4 })
 const turns = fc.nat({ max: 1_000_000_000 })

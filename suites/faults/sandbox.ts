@@ -1,12 +1,11 @@
 import { budgets } from '../../helpers/budgets.ts'
 import { run } from '../../helpers/exec.ts'
+import { workerName } from '../../helpers/fixture-nodes.ts'
+import type { FixtureSpec } from '../../helpers/fixture-objects.ts'
 import type { FaultContext } from './fault.ts'
 
 /** A fixture pod and the node that it was pinned to. */
-export interface Victim {
-  node: 'worker1' | 'worker2'
-  name: string
-}
+export type Victim = Pick<FixtureSpec, 'node' | 'name'>
 
 /** Address of a fixture pod. */
 export function addressOfPod({ world }: FaultContext, { name }: Victim): string {
@@ -15,7 +14,7 @@ export function addressOfPod({ world }: FaultContext, { name }: Victim): string 
   return pod.ip
 }
 
-const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workers[node === 'worker1' ? 0 : 1]
+const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workerName(node, workers)
 
 /** Id of the sandbox of a fixture pod, in its node's containerd. */
 export async function sandboxOf(context: FaultContext, victim: Victim): Promise<string> {

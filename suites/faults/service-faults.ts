@@ -157,7 +157,11 @@ const fieldFaults: readonly Fault[] = [
       breaks: 'The http port of two Services has another name.',
       red: () => ['dns/*/{srv,headless-srv}-{udp,tcp}'],
       // Endpoints are found by the name of their port: until the proxy has followed, it refuses connections.
-      either: ['service/{cluster-ip,name}/**', 'service/{same-port,spread,external-name}'],
+      either: [
+        'service/{cluster-ip,name}/**',
+        'service/{same-port,spread,external-name}',
+        'coverage/every-node/cluster-ip',
+      ],
     },
     ['echo', 'echo-headless'],
     withPorts(({ name }) => (name === 'http' ? { name: 'web' } : {})),
@@ -222,7 +226,7 @@ const endpointStale: Fault = {
   breaks: 'A Service has an endpoint that no pod stands behind any more.',
   red: () => ['service/endpoint-slices', 'service/cluster-ip/**', 'service/spread'],
   // 16 connections each: one in a hundred times none of them meets the fifth endpoint.
-  either: ['service/{same-port,external-name}', 'service/name/*'],
+  either: ['service/{same-port,external-name}', 'service/name/*', 'coverage/every-node/cluster-ip'],
   outcome: 'failed',
   when: 'before-run',
   async inject({ kube, world }) {
@@ -268,7 +272,10 @@ const hairpinOff: Fault = {
   needs: { cnis: ['flannel'] },
   red: () => ['service/hairpin/*', 'service/{cluster-ip/*,spread,internal-traffic-policy}'],
   // Only connections that come back to the pod itself are lost, and a SYN that is lost is sent again to anybody.
-  either: ['service/{node-port/*,name/*,named-target-ports,same-port,external-name,session-affinity}'],
+  either: [
+    'service/{node-port/*,name/*,named-target-ports,same-port,external-name,session-affinity}',
+    'coverage/every-node/cluster-ip',
+  ],
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => setHairpin(context, 'off'),
