@@ -10,11 +10,16 @@ const world = healthyWorld()
 
 const check = defineCheck({
   id: 'x/all',
-  level: 'core',
+  level: 'extended',
   covers: ['P3'],
   requirement: 'It MUST answer.',
-  features: ['host-network', 'outside'],
-  pods: { a: { node: 'worker1' }, b: { node: 'worker2' }, host: { node: 'worker1', network: 'host' } },
+  features: ['host-network', 'host-port', 'outside'],
+  pods: {
+    a: { node: 'worker1' },
+    b: { node: 'worker2' },
+    host: { node: 'worker1', network: 'host' },
+    mapped: { node: 'worker1', hostPort: true },
+  },
   probes: [
     { from: 'a', to: 'b', via: 'pod-ip', protocol: 'tcp' },
     { from: 'host', to: 'b', via: 'pod-ip', protocol: 'tcp' },
@@ -24,6 +29,9 @@ const check = defineCheck({
     { from: 'a', resolve: 'service', at: 'service-ip', protocol: 'udp' },
     { from: 'a', outside: 'tcp' },
     { from: 'a', to: 'a', via: 'loopback', protocol: 'http' },
+    { from: 'b', to: 'mapped', via: 'host-port', protocol: 'tcp' },
+    { from: 'outside', to: 'mapped', via: 'host-port', protocol: 'tcp' },
+    { from: 'outside', service: 'echo-node-port', via: 'node-port', protocol: 'tcp' },
   ],
 })
 
@@ -57,7 +65,10 @@ test('both ends of each kind of path are known, by the addresses that their pack
   expect(dns?.pair.ends.map(({ node }) => node)).toEqual(['control-plane', 'worker2'])
 })
 
-test('what goes inside one pod, or out of the cluster, is no pair', () => {
+test('what goes inside one pod, to a port of a node, or out of the cluster, is no pair', () => {
+  expect(pairFor((probe) => 'to' in probe && probe.to === 'mapped' && probe.from === 'b')).toBeUndefined()
+  expect(pairFor((probe) => 'from' in probe && probe.from === 'outside')).toBeUndefined()
+  expect(pairFor((probe) => 'service' in probe && probe.from === 'outside')).toBeUndefined()
   expect(pairFor((probe) => 'outside' in probe)).toBeUndefined()
   expect(pairFor((probe) => 'via' in probe && probe.via === 'loopback')).toBeUndefined()
 })

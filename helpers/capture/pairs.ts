@@ -16,7 +16,7 @@ export interface AskedPair {
 
 /**
  * The ends of a probe between pods, nodes, Services and DNS servers; undefined where nobody would see its packets under
- * known addresses: inside one pod, at a node port, outside the cluster.
+ * known addresses: inside one pod, at a node port or host port, outside the cluster.
  */
 export function pairOf(planned: PlannedProbe, world: World): AskedPair | undefined {
   const { from, questions } = planned
@@ -72,6 +72,8 @@ function farEnd(planned: PlannedProbe, world: World): FarEnd | undefined {
     return { asked: { name: `Service ${name}`, ips }, ends: mayAnswer.map(endOf) }
   }
   const [to] = mayAnswer
-  const isPath = 'to' in probe && probe.via !== 'loopback' && to !== undefined
-  return isPath ? { asked: { name: to.fullName, ips: to.ips }, ends: [endOf(to)] } : undefined
+  const isPath = 'to' in probe && probe.via !== 'loopback' && probe.via !== 'host-port'
+  return isPath && to !== undefined
+    ? { asked: { name: to.fullName, ips: to.ips }, ends: [endOf(to)] }
+    : undefined
 }
