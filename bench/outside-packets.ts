@@ -14,6 +14,9 @@ import { line } from './stats.ts'
  * Which packets of a whole run, create to delete, leave the network of its nodes: counted on every interface of this
  * machine. What comes to the bridge of the nodes and goes anywhere else counts, before it is masqueraded; and what
  * leaves this machine with an address of a node or pod. Needs root and a Docker on this machine.
+ *
+ * Known are DNS questions to the resolver of this machine, and no others: the entrypoint of kind's nodes asks for
+ * host.docker.internal, once each, and each CoreDNS asks once whether its own questions come back to it (loop).
  */
 
 const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))

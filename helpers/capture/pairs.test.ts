@@ -28,6 +28,13 @@ const check = defineCheck({
     { from: 'a', service: 'echo-alias', via: 'fqdn', protocol: 'tcp', answeredBy: 'any-endpoint' },
     { from: 'a', resolve: 'service', at: 'service-ip', protocol: 'udp' },
     { from: 'a', outside: 'tcp' },
+    {
+      from: 'outside',
+      service: 'echo-node-port',
+      via: 'node-port',
+      protocol: 'tcp',
+      answeredBy: 'any-endpoint',
+    },
     { from: 'a', to: 'a', via: 'loopback', protocol: 'http' },
     { from: 'b', to: 'mapped', via: 'host-port', protocol: 'tcp' },
     { from: 'outside', to: 'mapped', via: 'host-port', protocol: 'tcp' },
