@@ -16,11 +16,7 @@ export interface AskedPair {
 
 /**
  * The ends of a probe between pods, nodes, Services and DNS servers; undefined where nobody would see its packets under
-<<<<<<< HEAD
- * known addresses: inside one pod, at a node port or host port, outside the cluster.
-=======
  * known addresses: inside one pod, at a port of a node, outside the cluster.
->>>>>>> f9be290 (Only paths whose both ends are on nodes are captured; what leaves the network of the nodes is named)
  */
 export function pairOf(planned: PlannedProbe, world: World): AskedPair | undefined {
   const { from, questions } = planned
@@ -78,11 +74,7 @@ function farEnd(planned: PlannedProbe, world: World): FarEnd | undefined {
     return { asked: { name: `Service ${name}`, ips }, ends: mayAnswer.map(endOf) }
   }
   const [to] = mayAnswer
-<<<<<<< HEAD
-  const isPath = 'to' in probe && probe.via !== 'loopback' && probe.via !== 'host-port'
-=======
   const isPath = 'to' in probe && (probe.via === 'pod-ip' || probe.via === 'node-ip')
->>>>>>> f9be290 (Only paths whose both ends are on nodes are captured; what leaves the network of the nodes is named)
   return isPath && to !== undefined
     ? { asked: { name: to.fullName, ips: to.ips }, ends: [endOf(to)] }
     : undefined
