@@ -16,8 +16,8 @@ export interface WantedPod {
 }
 
 /**
- * Which fixture pod stands for each role that is neither the check's own nor on every node: the first free one on the right
- * node and in the right namespace; undefined where none is left.
+ * Which fixture pod stands for each role that is neither the check's own nor on every node: the first free one on the
+ * right node and in the right namespace; undefined where none is left.
  */
 export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace' | 'hostPort'>>(
   wanted: Readonly<Record<string, WantedPod>>,

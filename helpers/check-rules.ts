@@ -120,7 +120,7 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const wanted = Object.fromEntries(
     Object.entries(pods).flatMap(([role, pod]) => (pod === undefined ? [] : [[role, pod]])),
   )
-  const specs = specsOf({ hostNetwork: true, hostPort: true, workers: ['', ''] })
+  const specs = specsOf({ hostNetwork: true, hostPort: true, workers: ['worker1', 'worker2'] })
   const left = [...assignPods(wanted, specs)].flatMap(([role, pod]) => {
     const about = wanted[role]
     if (about === undefined) return []

@@ -89,12 +89,12 @@ const bySeverity: readonly Verdict[] = [
   'unknown',
 ]
 
+/** Is a refusal as right as the silence that is expected? */
+const mayRefuse = ({ probe }: PlannedProbe): boolean => 'mayRefuse' in probe && probe.mayRefuse === true
+
 /** The verdict that speaks for these, of which there is at least one. */
 export const mostTelling = (verdicts: readonly Verdict[]): Verdict =>
   bySeverity.find((verdict) => verdicts.includes(verdict)) ?? 'unknown'
-
-/** Is a refusal as right as the silence that is expected? */
-const mayRefuse = ({ probe }: PlannedProbe): boolean => 'mayRefuse' in probe && probe.mayRefuse === true
 
 function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: Replies): Judgement {
   const { expect } = planned.probe

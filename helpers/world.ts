@@ -1,8 +1,8 @@
 import type { V1Node, V1Pod, V1Service } from '@kubernetes/client-node'
 import { SetupError } from './errors.ts'
-import { outsideName } from './check-probes.ts'
 import { isFurther, workerName, type Workers } from './fixture-nodes.ts'
 import { specsOf, type FixtureNamespaces, type FixtureSpec, type OnHosts } from './fixture-objects.ts'
+import { outsideName } from './check-probes.ts'
 import { clusterCa } from './fixtures.ts'
 import { apiMessage, type Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
@@ -120,8 +120,9 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
     kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
+  const read = (spec: FixtureSpec): WorldPod => worldPod(spec, pods.items, nodes, services, options)
   return {
-    ...fixturePods(options, (spec) => worldPod(spec, pods.items, nodes, services, options), nodes),
+    ...fixturePods(options, read, nodes),
     ...(options.outside === undefined ? {} : { outside: outsideParty(options.outside) }),
     nodes,
     services,
@@ -149,15 +150,12 @@ function fixturePods(
   nodes: readonly WorldNode[],
 ): Pick<World, 'pods' | 'hosts' | 'portPods' | 'further'> {
   const all = specsOf(options).map(read)
-  const [privileged, ordinary] = [
-    all.filter(({ namespace }) => namespace === 'host'),
-    all.filter(({ namespace }) => namespace !== 'host'),
-  ]
+  const privileged = all.filter(({ namespace }) => namespace === 'host')
   return {
-    pods: ordinary.filter((pod) => !isFurther(pod)),
+    pods: all.filter((pod) => !privileged.includes(pod) && !isFurther(pod)),
     hosts: privileged.filter(({ hostPort }) => hostPort !== true).map((pod) => atItsNode(pod, nodes)),
     portPods: privileged.filter(({ hostPort }) => hostPort === true),
-    further: ordinary.filter(isFurther),
+    further: all.filter(isFurther),
   }
 }
 

@@ -1,4 +1,4 @@
-import { isHeavyProbe, type Probe } from '../check-probes.ts'
+import { isFromOutside, isHeavyProbe, type Probe } from '../check-probes.ts'
 import type { CheckPart, CheckProblem } from '../check-rules.ts'
 
 /** What a check with pods on every node cannot say: such pods are small, and there may be hundreds of them. */
@@ -7,8 +7,8 @@ export function everyNodeProblems({ pods, probes, steps }: CheckPart): CheckProb
   if (roles.length === 0) return []
   const others = Object.keys(pods).filter((role) => pods[role] !== undefined && !roles.includes(role))
   const unlike = roles.filter((role) => {
-    const { namespace, network, own } = pods[role] ?? {}
-    return namespace === 'other' || network === 'host' || own === true
+    const { namespace, network, hostPort, own } = pods[role] ?? {}
+    return namespace === 'other' || network === 'host' || hostPort === true || own === true
   })
   return [
     ...others.map((role) => ({
@@ -36,6 +36,7 @@ function probeProblem(probe: Probe): string | undefined {
   const small = 'pods on every node ask'
   if ('look' in probe || 'endpointsOf' in probe || 'inspect' in probe)
     return `${small} others; nobody looks inside them`
+  if (isFromOutside(probe)) return `${small}; nobody else does beside them`
   if (isHeavyProbe(probe)) return `${small} for little each: there may be hundreds`
   if ('to' in probe && (probe.from === probe.to || probe.via !== 'pod-ip'))
     return `${small} each other at pod IPs`

@@ -64,7 +64,7 @@ export function brokenPairs(off: readonly Off[], census: Census): Group[] {
   for (const { node, says } of census.nodes > 2 ? cutOff(across, census) : []) {
     const its = left.filter(({ from, to }) => from === node || to === node)
     if (its.length === 0) continue
-    const all = its.length === off.length ? `, all from or to ${node}` : ''
+    const all = its.length === off.length ? ', all from or to it' : ''
     groups.push({ off: its, text: `${says}: ${share(its, census)}${all}` })
     left = without(left, its)
   }
@@ -83,7 +83,7 @@ function cutOff(across: readonly Off[], census: Census): { node: string; says: s
       const reachedByNobody = into > 1 && into === census.to.get(node)
       const says = [
         ...(reachesNobody ? [`${node} reaches nobody`] : []),
-        ...(reachedByNobody ? [`nobody reaches ${node}`] : []),
+        ...(reachedByNobody ? [`nobody reaches ${reachesNobody ? 'it' : node}`] : []),
       ]
       return { node, says: says.join(' and '), pairs: out + into }
     })

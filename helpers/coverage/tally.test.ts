@@ -82,7 +82,7 @@ test('what is whole is one observation, however many nodes there are', async () 
 test('a node that is cut off is named, with what it explains', async () => {
   const { outcome, seen } = await seenOf(pairs, 4, (from, to) => (from === 'worker3') !== (to === 'worker3'))
   expect(outcome.reason).toBe(
-    'timed-out, expected reached: 4 nodes -> each other via pod-ip over tcp: worker3 reaches nobody and nobody reaches worker3: 6 of 16 pairs, all from or to worker3; worker -> cnic-main/worker3-a via pod-ip over tcp: no answer in 3000 ms at connect'.replace(
+    'timed-out, expected reached: 4 nodes -> each other via pod-ip over tcp: worker3 reaches nobody and nobody reaches it: 6 of 16 pairs, all from or to it; worker -> cnic-main/worker3-a via pod-ip over tcp: no answer in 3000 ms at connect'.replace(
       'worker -> ',
       'worker2-a -> ',
     ),
@@ -98,12 +98,12 @@ test('each of two nodes that are cut off is named; so is a direction', async () 
     (from, to) => from !== to && [from, to].some((each) => cut.includes(each)),
   )
   expect(both.seen.map(({ detail }) => detail?.split(';')[0])).toEqual([
-    'worker3 reaches nobody and nobody reaches worker3: 14 of 64 pairs',
-    'worker5 reaches nobody and nobody reaches worker5: 12 of 64 pairs',
+    'worker3 reaches nobody and nobody reaches it: 14 of 64 pairs',
+    'worker5 reaches nobody and nobody reaches it: 12 of 64 pairs',
     undefined,
   ])
   const oneWay = await seenOf(pairs, 8, (from, to) => from !== to && from === 'worker4')
-  expect(oneWay.outcome.reason).toContain('worker4 reaches nobody: 7 of 64 pairs, all from or to worker4')
+  expect(oneWay.outcome.reason).toContain('worker4 reaches nobody: 7 of 64 pairs, all from or to it')
 })
 
 test('what no node explains is listed; of two nodes nobody is blamed', async () => {
