@@ -5,7 +5,7 @@ import { serverVersion } from '../clusters/given/connection.ts'
 import { chooseWorkers } from '../clusters/given/nodes.ts'
 import { isPlain, type Check } from '../helpers/check.ts'
 import { exitCodes } from '../helpers/errors.ts'
-import { fixtureObjects, handMadeSlice } from '../helpers/fixture-objects.ts'
+import { dnsConfiguredPods, fixtureObjects, handMadeSlice } from '../helpers/fixture-objects.ts'
 import { missingFeatures } from '../helpers/outcome.ts'
 import { declaredIn } from '../helpers/session.ts'
 import { plannedObjects } from '../helpers/steps/planned-objects.ts'
@@ -34,6 +34,7 @@ export async function dryRun(
   const declared = declaredIn(session)
   const sections: [comment: string, objects: readonly KubernetesObject[]][] = [
     [`for the whole run; ${home.byHand}`, [...home.objects, ...fixtureObjects(fixtures)]],
+    ["for the address of the cluster's DNS Service", dnsConfiguredPods('192.0.2.1', fixtures)],
     ['for the address that its pod will have', [handMadeSlice('192.0.2.1', fixtures)]],
     ...checks
       .filter((check) => !isPlain(check) && missingFeatures(check, declared).length === 0)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { isHeavy, isLight, isLooking, isPlain, type Check } from '../helpers/check.ts'
+import { isHeavy, isLasting, isLight, isLooking, isPlain, type Check } from '../helpers/check.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import { capturePaths, writeCaptures } from '../helpers/capture/capture.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
@@ -50,7 +50,8 @@ function pathsBefore(chosen: readonly Check[]): readonly Check[] {
 /**
  * Packets that change nothing in one phase, many or long ones in the next; then the checks with steps, topic by topic, each
  * in a phase of its own name.
- * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then.
+ * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then. They take
+ * seconds, and so do connections that are silent for a while: these are asked beside them.
  */
 async function runPhases({ log, signal, checks }: LegRun, session: Session): Promise<Outcome[]> {
   const phases = new Map([
@@ -61,7 +62,10 @@ async function runPhases({ log, signal, checks }: LegRun, session: Session): Pro
     const topic = check.id.slice(0, check.id.indexOf('/'))
     phases.set(topic, [...(phases.get(topic) ?? []), check])
   }
-  phases.set('looks', checks.filter(isLooking))
+  phases.set(
+    'looks',
+    checks.filter((check) => isLooking(check) || isLasting(check)),
+  )
   const all: Outcome[] = []
   for (const [name, some] of phases) {
     if (some.length === 0) continue
@@ -78,7 +82,7 @@ async function runPhases({ log, signal, checks }: LegRun, session: Session): Pro
 const titles: Readonly<Record<string, string>> = {
   checks: 'checks',
   load: 'checks with many connections, long bodies or silence',
-  looks: 'looks at the nodes',
+  looks: 'looks at the nodes and checks of silent connections',
 }
 
 /** The outcomes that did not pass, each with the folder of its evidence, and where its packets were seen last. */

@@ -11,6 +11,8 @@ export interface WantedPod {
   network?: 'pod' | 'host' | undefined
   /** In that namespace, too. */
   hostPort?: true | undefined
+  /** own: it brings its DNS configuration along. */
+  dns?: 'own' | undefined
   /** A pod of the check's own: no fixture pod stands for it. */
   own?: true | undefined
 }
@@ -19,23 +21,27 @@ export interface WantedPod {
  * Which fixture pod stands for each role that is neither the check's own nor on every node: the first free one on the
  * right node and in the right namespace; undefined where none is left.
  */
-export function assignPods<Pod extends Pick<FixtureSpec, 'node' | 'namespace' | 'hostPort'>>(
+export function assignPods<Pod extends Omit<FixtureSpec, 'name'>>(
   wanted: Readonly<Record<string, WantedPod>>,
   fixtures: readonly Pod[],
 ): Map<string, Pod | undefined> {
   const free = new Set(fixtures)
   const assigned = new Map<string, Pod | undefined>()
-  for (const [role, { node, own, hostPort, ...about }] of Object.entries(wanted)) {
-    if (own === true || node === 'every') continue
-    const namespace = namespaceOf({ hostPort, ...about })
-    const pod = [...free].find(
-      (each) => each.node === node && each.namespace === namespace && each.hostPort === hostPort,
-    )
+  for (const [role, want] of Object.entries(wanted)) {
+    if (want.own === true || want.node === 'every') continue
+    const pod = [...free].find((each) => standsFor(each, want))
     if (pod !== undefined) free.delete(pod)
     assigned.set(role, pod)
   }
   return assigned
 }
+
+/** Is this fixture pod as a check wants it? */
+export const standsFor = (pod: Omit<FixtureSpec, 'name'>, wanted: WantedPod): boolean =>
+  pod.node === wanted.node &&
+  pod.namespace === namespaceOf(wanted) &&
+  pod.hostPort === wanted.hostPort &&
+  (pod.dns === 'None') === (wanted.dns === 'own')
 
 /** The fixture namespace that a wanted pod is in. */
 export const namespaceOf = (wanted: Omit<WantedPod, 'node'>): FixtureSpec['namespace'] =>

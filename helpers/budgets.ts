@@ -25,6 +25,8 @@ export const budgets = {
   probeMs: budget('probeMs', 3_000),
   /** One of a crowd of connections, or 1 MiB there and back: 0.8 s for all 2,000 here, and room for two SYNs sent again (1 s, 3 s). */
   heavyProbeMs: budget('heavyProbeMs', 5_000),
+  /** A program that the tools container runs: ping gives up 2.4 s after its first request, on a busy machine it starts late. */
+  toolsProbeMs: budget('toolsProbeMs', 6_000),
   /** One DNS question; CoreDNS answers from memory in about 1 ms. Room for a connection that it closes unread after 2 s. */
   dnsProbeMs: budget('dnsProbeMs', 5_000),
   /** Agent batch: slowest probe plus this, then the batch is given up and its missing rows become `unknown`. */

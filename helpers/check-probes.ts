@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { dnsProbeSchema, lookupProbeSchema } from './check-dns-probes.ts'
 import { name } from './check-steps.ts'
+import { expectedSchema, verdictSchema } from './check-verdicts.ts'
 import {
   fixtureServiceNames,
   nodesAsked,
@@ -10,21 +12,7 @@ import {
 
 /** The pods and the probes that a check may have, and what a probe can come to. */
 
-/** What a probe can end in. Expected and observed are the same type; without positive evidence it is `unknown`. */
-export const verdictSchema = z.enum([
-  'reached',
-  'timed-out',
-  'refused',
-  'unreachable',
-  'no-such-name',
-  'wrong-peer',
-  'wrong-answer',
-  'unknown',
-])
-export type Verdict = z.infer<typeof verdictSchema>
-
-/** What a probe may expect. Nobody can expect to learn nothing. */
-const expectedSchema = verdictSchema.exclude(['unknown']).default('reached')
+export { verdictSchema, type Verdict } from './check-verdicts.ts'
 
 export const podSchema = z.strictObject({
   node: z
@@ -43,6 +31,12 @@ export const podSchema = z.strictObject({
     .describe(
       'Its ports are ports of its node, too, where it is asked via host-port; in the namespace of the pods with network: host.',
     ),
+  dns: z
+    .literal('own')
+    .optional()
+    .describe(
+      "own: it has dnsPolicy None and a dnsConfig: the cluster's DNS Service, the namespace main as its search domain, ndots:2.",
+    ),
   own: z
     .literal(true)
     .optional()
@@ -59,6 +53,13 @@ const asker = name.describe('A pod of the check, or outside: the server outside 
 
 const transportSchema = z.enum(['tcp', 'udp', 'http'])
 
+const silenceSchema = z
+  .int()
+  .min(1)
+  .max(60)
+  .optional()
+  .describe('Seconds for which the connection is silent before it is used again; only with tcp.')
+
 const familySchema = z
   .literal('ipv6')
   .optional()
@@ -74,9 +75,9 @@ const pathProbeSchema = z.strictObject({
       "node-ip: the InternalIP of a node, where a pod with network: host answers. host-port: a port of the pod's node, which leads to it.",
     ),
   protocol: z
-    .enum(['tcp', 'udp', 'http', 'datagram', 'bulk'])
+    .enum(['tcp', 'udp', 'http', 'datagram', 'bulk', 'icmp'])
     .describe(
-      'datagram: one-way UDP; the receiver itself says whether it arrived. bulk: 1 MiB over TCP to the server and as much back, compared byte by byte.',
+      'datagram: one-way UDP; the receiver itself says whether it arrived. bulk: 1 MiB over TCP to the server and as much back, compared byte by byte. icmp: echo requests; a reply names no pod, only the address that it comes from.',
     ),
   connections: z
     .int()
@@ -85,9 +86,12 @@ const pathProbeSchema = z.strictObject({
     .default(1)
     .describe('So many at the same time, each of which must be answered; only with tcp.'),
   size: z
-    .enum(['small', 'mtu'])
+    .enum(['small', 'mtu', 'path-mtu', 'twice-mtu'])
     .default('small')
-    .describe("mtu: as long as the MTU of the sender's interface; only with datagram."),
+    .describe(
+      "Only with datagram. mtu: as long as the MTU of the sender's interface. path-mtu: as long as its kernel takes the path to be, and nobody on the path may say that it is shorter. twice-mtu: sent in pieces.",
+    ),
+  silence: silenceSchema,
   source: z
     .enum(['any', 'pod-ip'])
     .default('any')
@@ -109,6 +113,7 @@ const serviceProbeSchema = z
       .default('every-node')
       .describe('Which nodes are asked, by where endpoints of the Service are; only via node-port.'),
     protocol: transportSchema,
+    silence: silenceSchema,
     family: familySchema,
     answeredBy: z
       .enum(['any-endpoint', 'every-endpoint', 'one-endpoint', 'evenly'])
@@ -126,40 +131,16 @@ const serviceProbeSchema = z
       .optional()
       .describe('With timed-out: a refusal is as good, for who serves Services is free to say no.'),
   })
-  .superRefine(({ service, via, at, expect, mayRefuse }, context) => {
+  .superRefine(({ service, via, at, protocol, silence, expect, mayRefuse }, context) => {
     const message = viaProblem(service, via)
     if (message !== undefined) context.addIssue({ code: 'custom', message, path: ['via'] })
     if (at !== 'every-node' && via !== 'node-port')
       context.addIssue({ code: 'custom', message: 'only via node-port', path: ['at'] })
     if (mayRefuse === true && expect !== 'timed-out')
       context.addIssue({ code: 'custom', message: 'only with timed-out', path: ['mayRefuse'] })
+    if (silence !== undefined && protocol !== 'tcp')
+      context.addIssue({ code: 'custom', message: 'only with tcp', path: ['silence'] })
   })
-
-/** One pod asks a DNS server; the answer is compared with the API object. */
-const dnsProbeSchema = z.strictObject({
-  from: name,
-  resolve: z
-    .enum([
-      'service',
-      'headless-service',
-      'pod',
-      'pod-hostname',
-      'service-ipv6',
-      'service-srv',
-      'headless-srv',
-      'service-ptr',
-      'alias',
-      'large',
-      'nobody',
-    ])
-    .describe(
-      "Whose record: A of the ClusterIP, of all ready pods, of the pod's own address, of its hostname in a headless Service; AAAA; SRV of a port; PTR of a ClusterIP; CNAME of an ExternalName Service; more A records than UDP carries; A of a Service that does not exist.",
-    ),
-  of: name.optional().describe('The pod whose record is asked for; only of a pod.'),
-  at: z.enum(['service-ip', 'every-dns-pod']),
-  protocol: z.enum(['udp', 'tcp']),
-  expect: expectedSchema,
-})
 
 /** One pod asks the API server, whose certificate must be of the cluster's authority and for what was asked. */
 const apiServerProbeSchema = z.strictObject({
@@ -240,6 +221,7 @@ export const probeSchema = z.union([
   pathProbeSchema,
   serviceProbeSchema,
   dnsProbeSchema,
+  lookupProbeSchema,
   apiServerProbeSchema,
   outsideProbeSchema,
   inspectProbeSchema,
@@ -250,6 +232,7 @@ export const probeSchema = z.union([
 export type PathProbe = z.infer<typeof pathProbeSchema>
 export type ServiceProbe = z.infer<typeof serviceProbeSchema>
 export type DnsProbe = z.infer<typeof dnsProbeSchema>
+export type LookupProbe = z.infer<typeof lookupProbeSchema>
 export type ApiServerProbe = z.infer<typeof apiServerProbeSchema>
 export type OutsideProbe = z.infer<typeof outsideProbeSchema>
 export type InspectProbe = z.infer<typeof inspectProbeSchema>
@@ -271,6 +254,10 @@ export const isHeavyProbe = (probe: Probe): boolean =>
   ('to' in probe && (probe.protocol === 'bulk' || probe.connections > 1)) ||
   ('service' in probe && (probe.answeredBy === 'evenly' || probe.expect === 'timed-out'))
 
+/** Does this probe last for seconds by itself, in which it does next to nothing? */
+export const isLastingProbe = (probe: Probe): boolean =>
+  ('silence' in probe && probe.silence !== undefined) || ('withinMs' in probe && probe.withinMs !== undefined)
+
 export type PodInput = z.input<typeof podSchema>
 type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
   [Key in Keys]: Input[Key] extends string ? Pods : Pods | undefined
@@ -279,6 +266,7 @@ export type ProbeInput<Pod extends string, Target extends string = never> =
   | Named<Named<z.input<typeof pathProbeSchema>, Pod, 'to'>, Pod | OutsideName, 'from'>
   | Named<z.input<typeof serviceProbeSchema>, Pod | OutsideName, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
+  | Named<z.input<typeof lookupProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof apiServerProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof outsideProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof inspectProbeSchema>, Pod, 'in'>

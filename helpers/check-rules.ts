@@ -1,4 +1,4 @@
-import { assignPods, namespaceOf, type WantedPod } from './assign-pods.ts'
+import { assignPods, namespaceOf, standsFor, type WantedPod } from './assign-pods.ts'
 import {
   isFromOutside,
   needsNodes,
@@ -105,6 +105,10 @@ function kindProblems(check: CheckPart): CheckProblem[] {
     ...(check.level === 'core' && Object.values(check.pods).some((pod) => pod?.hostPort === true)
       ? [{ path: ['level'], message: 'a check that needs host-port is extended' }]
       : []),
+    ...(probes.some((probe) => probe !== undefined && 'to' in probe && probe.protocol === 'icmp') &&
+    !features.includes('icmp')
+      ? [{ path: ['features'], message: 'echo requests need icmp, which a cluster may forbid' }]
+      : []),
     ...(steps !== undefined && targets !== undefined
       ? [
           {
@@ -122,12 +126,10 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   )
   const specs = specsOf({ hostNetwork: true, hostPort: true, workers: ['worker1', 'worker2'] })
   const left = [...assignPods(wanted, specs)].flatMap(([role, pod]) => {
-    const about = wanted[role]
-    if (about === undefined) return []
-    const [{ node, hostPort }, namespace] = [about, namespaceOf(about)]
-    const there = specs.filter(
-      (each) => each.node === node && each.namespace === namespace && each.hostPort === hostPort,
-    ).length
+    const want = wanted[role]
+    if (want === undefined) return []
+    const [{ node }, namespace] = [want, namespaceOf(want)]
+    const there = specs.filter((each) => standsFor(each, want)).length
     const message = `no fixture pod is left for it: there are ${there} on ${node} in the namespace "${namespace}"`
     return pod === undefined ? [{ path: ['pods', role], message }] : []
   })
@@ -135,11 +137,18 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const onHosts = Object.keys(wanted).filter(
     (role) => wanted[role]?.own === true && namespaceOf(wanted[role]) === 'host',
   )
+  const ownWithDns = Object.keys(wanted).filter(
+    (role) => wanted[role]?.own === true && wanted[role].dns !== undefined,
+  )
   return [
     ...left,
     ...(Object.hasOwn(pods, outsideName)
       ? [{ path: ['pods', outsideName], message: 'this name is that of the server outside the cluster' }]
       : []),
+    ...ownWithDns.map((role) => ({
+      path: ['pods', role, 'dns'],
+      message: "a pod of the check's own has the DNS settings of most pods",
+    })),
     ...onHosts.map((role) => ({
       path: ['pods', role],
       message: "a pod of the check's own is in the pod network, without ports of its node",
@@ -167,7 +176,7 @@ function probeProblems(probe: Probe, check: CheckPart): CheckProblem[] {
 }
 
 function pathProblems(
-  { from, to, via, protocol, connections, size }: PathProbe,
+  { from, to, via, protocol, connections, size, silence }: PathProbe,
   { pods }: CheckPart,
 ): CheckProblem[] {
   if (via === 'loopback' && from !== to)
@@ -188,9 +197,16 @@ function pathProblems(
       : `via node-ip only a pod with the network of its node is reached`
     return [{ path: ['via'], message }]
   }
+  const only = (field: string, wanted: string): CheckProblem[] =>
+    protocol === wanted ? [] : [{ path: [field], message: `only with ${wanted}` }]
+  const asksTools = protocol === 'icmp' || size === 'path-mtu'
   return [
-    ...(connections > 1 && protocol !== 'tcp' ? [{ path: ['connections'], message: 'only with tcp' }] : []),
-    ...(size === 'mtu' && protocol !== 'datagram' ? [{ path: ['size'], message: 'only with datagram' }] : []),
+    ...(connections > 1 ? only('connections', 'tcp') : []),
+    ...(silence === undefined ? [] : only('silence', 'tcp')),
+    ...(size === 'small' ? [] : only('size', 'datagram')),
+    ...(asksTools && (via === 'loopback' || from === outsideName || pods[from]?.network === 'host')
+      ? [{ path: ['from'], message: 'only from a pod of the pod network to another' }]
+      : []),
   ]
 }
 

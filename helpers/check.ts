@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { isHeavyProbe, podSchema, probeSchema, type PodInput, type ProbeInput } from './check-probes.ts'
+import {
+  isHeavyProbe,
+  isLastingProbe,
+  podSchema,
+  probeSchema,
+  type PodInput,
+  type ProbeInput,
+} from './check-probes.ts'
 import { checkProblems, nodeAccess, runNeeds, type RunNeed } from './check-rules.ts'
 import { byName, stepFields, type PolicyInput, type ServiceInput, type StepInput } from './check-steps.ts'
 import { targetSchema, type TargetInput } from './check-targets.ts'
@@ -85,8 +92,12 @@ export const isLooking = (check: Check): boolean => isPlain(check) && check.feat
 /** Asks for so much at once that others beside it would wait: asked after them, once in a run. */
 export const isHeavy = ({ probes }: Check): boolean => probes.some(isHeavyProbe)
 
+/** Lasts for seconds, most of which are silence: asked beside what takes as long, once in a run. */
+export const isLasting = ({ probes }: Check): boolean => probes.some(isLastingProbe)
+
 /** A few packets: can be asked beside all others of its kind, again and again. */
-export const isLight = (check: Check): boolean => isPlain(check) && !isLooking(check) && !isHeavy(check)
+export const isLight = (check: Check): boolean =>
+  isPlain(check) && !isLooking(check) && !isHeavy(check) && !isLasting(check)
 
 /** What an author writes: names in probes and steps must be declared by the check, or it does not compile. */
 export type CheckInput<

@@ -1,6 +1,7 @@
 import type {
   KubernetesObject,
   V1EndpointSlice,
+  V1Pod,
   V1Service,
   V1ServicePort,
   V1ServiceSpec,
@@ -44,11 +45,14 @@ export interface FixtureSpec {
   namespace: keyof FixtureNamespaces
   /** Ports of its node lead to it. */
   hostPort?: true
+  /** Its dnsPolicy, where that is not ClusterFirst. */
+  dns?: 'Default' | 'ClusterFirstWithHostNet' | 'None'
 }
 
 /**
  * The fixtures, applied once for all checks. Two pods on each worker, so that same-node and other-node paths
- * exist in both directions on both nodes, and one in the other namespace.
+ * exist in both directions on both nodes, and two in the other namespace: one like the others, and one with a DNS
+ * configuration of its own.
  */
 export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker1-a', node: 'worker1', namespace: 'main' },
@@ -56,12 +60,13 @@ export const fixtureSpecs: readonly FixtureSpec[] = [
   { name: 'worker2-a', node: 'worker2', namespace: 'main' },
   { name: 'worker2-b', node: 'worker2', namespace: 'main' },
   { name: 'worker2-other', node: 'worker2', namespace: 'other' },
+  { name: 'worker1-other', node: 'worker1', namespace: 'other', dns: 'None' },
 ]
 
 /** One pod on each worker that has the network of its node, where a run may have such. */
 const hostSpecs: readonly FixtureSpec[] = [
-  { name: 'worker1-host', node: 'worker1', namespace: 'host' },
-  { name: 'worker2-host', node: 'worker2', namespace: 'host' },
+  { name: 'worker1-host', node: 'worker1', namespace: 'host', dns: 'ClusterFirstWithHostNet' },
+  { name: 'worker2-host', node: 'worker2', namespace: 'host', dns: 'Default' },
 ]
 
 /**
@@ -123,14 +128,14 @@ export const usedNamespaces = ({
 }: Pick<FixtureOptions, 'namespaces' | 'hostNetwork'>): string[] =>
   hostNetwork ? [main, other, host] : [main, other]
 
-/** Every object of the fixtures, in the order in which they are applied. Pure. */
+/** Every object of the fixtures but {@link dnsConfiguredPods}, in the order in which they are applied. Pure. */
 export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
   const { main } = options.namespaces
   const own = runLabels(options.runId)
   return [
     ...(options.namespacesExist === true ? [] : namespaceObjects(options)),
     ...usedNamespaces(options).map((name) => programObject(name, options.runId)),
-    ...fixtureSpecs.map((spec) => podObject(spec, options)),
+    ...fixtureSpecs.filter(({ dns }) => dns !== 'None').map((spec) => podObject(spec, options)),
     ...privilegedSpecs(options).map((spec) =>
       spec.hostPort === true ? hostPortPodObject(spec, options) : hostPodObject(spec, options),
     ),
@@ -144,6 +149,10 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
     sliceObject('echo-large', largeAddresses, options),
   ]
 }
+
+/** The fixture pods that name the cluster's DNS Service themselves, by its address. Pure. */
+export const dnsConfiguredPods = (clusterDns: string, options: FixtureOptions): V1Pod[] =>
+  fixtureSpecs.filter(({ dns }) => dns === 'None').map((spec) => podObject(spec, options, clusterDns))
 
 /** A namespace whose pods may do no more than a Pod Security Standard lets them. Pure. */
 export const namespaceObject = (

@@ -1,4 +1,4 @@
-import type { V1Container, V1EnvVar, V1Pod } from '@kubernetes/client-node'
+import type { V1Container, V1EnvVar, V1Pod, V1PodDNSConfig } from '@kubernetes/client-node'
 import { agentPorts, hostPorts, mappedPorts, toolsPorts } from './agent/protocol.ts'
 import { isFurther, workerName } from './fixture-nodes.ts'
 import type { FixtureOptions, FixtureSpec } from './fixture-objects.ts'
@@ -94,9 +94,24 @@ const agentContainer = ({ images }: FixtureOptions, env: readonly V1EnvVar[]) =>
   volumeMounts: [{ name: 'program', mountPath: programDirectory, readOnly: true }, run],
 })
 
-/** A pod of the pod network: the agent, and beside it the tools. */
-export const podObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod =>
+/**
+ * What a pod says of DNS that leaves nothing to the kubelet: the cluster's DNS Service, and by one search domain the names
+ * of the fixtures' main namespace, in which such a pod is not.
+ */
+export const ownDnsConfig = (
+  clusterDns: string,
+  mainNamespace: string,
+  clusterDomain = 'cluster.local',
+): Required<Pick<V1PodDNSConfig, 'nameservers' | 'searches' | 'options'>> => ({
+  nameservers: [clusterDns],
+  searches: [`${mainNamespace}.svc.${clusterDomain}`],
+  options: [{ name: 'ndots', value: '2' }],
+})
+
+/** A pod of the pod network: the agent, and beside it the tools. With `clusterDns` it has {@link ownDnsConfig}. */
+export const podObject = (spec: FixtureSpec, options: FixtureOptions, clusterDns?: string): V1Pod =>
   podOf(spec, options, {
+    ...(clusterDns === undefined ? {} : { dnsConfig: ownDnsConfig(clusterDns, options.namespaces.main) }),
     containers: [
       {
         ...agentContainer(options, []),
@@ -150,7 +165,7 @@ export const hostPodObject = (spec: FixtureSpec, options: FixtureOptions): V1Pod
 function podOf(
   spec: FixtureSpec,
   options: FixtureOptions,
-  inside: { containers: V1Container[]; hostNetwork?: true },
+  inside: { containers: V1Container[]; hostNetwork?: true; dnsConfig?: V1PodDNSConfig },
 ): V1Pod {
   return {
     apiVersion: 'v1',
@@ -165,6 +180,7 @@ function podOf(
       ...(spec.namespace === 'main' && !isFurther(spec)
         ? { hostname: spec.name, subdomain: 'echo-headless' }
         : {}),
+      ...(spec.dns === undefined ? {} : { dnsPolicy: spec.dns }),
       ...inside,
       nodeName: workerName(spec.node, options.workers),
       automountServiceAccountToken: false,

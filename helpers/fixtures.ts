@@ -2,7 +2,9 @@ import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from './await.ts'
 import { budgets, type Budget } from './budgets.ts'
 import { SetupError } from './errors.ts'
+import { readClusterDns } from './cluster-dns.ts'
 import {
+  dnsConfiguredPods,
   fixtureObjects,
   handMadeSlice,
   specsOf,
@@ -26,7 +28,7 @@ export const clusterCa = 'kube-root-ca.crt'
  * @throws {SetupError} see {@link applyFixtures} and {@link awaitFixtures}
  */
 export async function raiseFixtures(kube: Kube, options: FixtureOptions & AwaitFixtures): Promise<void> {
-  await applyFixtures(kube, options, options.signal)
+  await applyFixtures(kube, options, await readClusterDns(kube), options.signal)
   await awaitFixtures(kube, options)
   await applyHandMade(kube, options)
 }
@@ -38,8 +40,13 @@ export async function raiseFixtures(kube: Kube, options: FixtureOptions & AwaitF
  * @throws {BudgetExceeded} with the API server's last refusal
  * @throws {SetupError} when a pod is forbidden
  */
-async function applyFixtures(kube: Kube, options: FixtureOptions, signal?: AbortSignal): Promise<void> {
-  const objects = fixtureObjects(options)
+async function applyFixtures(
+  kube: Kube,
+  options: FixtureOptions,
+  clusterDns: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const objects = [...fixtureObjects(options), ...dnsConfiguredPods(clusterDns, options)]
   const pods = objects.filter(({ kind }) => kind === 'Pod')
   await kube.apply(objects.filter(({ kind }) => kind !== 'Pod'))
   await Promise.all(

@@ -2,6 +2,7 @@ import { Address4, Address6 } from 'ip-address'
 import type { Facts } from './agent/protocol.ts'
 import type { Verdict } from './check-probes.ts'
 import type { Looks } from './looks/node-looks.ts'
+import { resolvConfProblems } from './resolv-conf.ts'
 import type { World, WorldPod } from './world.ts'
 
 /** Facts that an agent reads inside its pod, held against the API objects. Pure. */
@@ -48,7 +49,7 @@ export const inspections: Partial<Record<string, Inspection>> = {
     )
   },
   'resolv-conf': (pod, { resolvConf }, { world }) => {
-    const problems = resolvConfProblems(resolvConf, world.namespaces[pod.namespace], world)
+    const problems = resolvConfProblems(pod, resolvConf, world)
     return problems.length === 0 ? undefined : wrong(problems.join('; '))
   },
   placement: (pod, facts) => {
@@ -69,30 +70,6 @@ export const inspections: Partial<Record<string, Inspection>> = {
       ? undefined
       : wrong(`${pod.ip} is also the address of ${twins.map((each) => each.name).join(', ')}`)
   },
-}
-
-function resolvConfProblems(text: string, namespace: string, world: World): string[] {
-  const lines = text.split('\n').map((line) => line.trim().split(/\s+/))
-  const values = (key: string): string[] =>
-    lines.filter(([first]) => first === key).flatMap(([, ...rest]) => rest)
-  const problems: string[] = []
-  const nameservers = values('nameserver')
-  if (nameservers.length !== 1 || nameservers[0] !== world.dns.serviceIp) {
-    problems.push(`nameserver ${listed(nameservers)} instead of ${world.dns.serviceIp}`)
-  }
-  const search = values('search')
-  const wanted = [
-    `${namespace}.svc.${world.clusterDomain}`,
-    `svc.${world.clusterDomain}`,
-    world.clusterDomain,
-  ]
-  // The kubelet appends the search domains of the node; the first three are the cluster's.
-  if (search.slice(0, 3).join(' ') !== wanted.join(' ')) {
-    problems.push(`search ${listed(search)} instead of ${wanted.join(' ')}`)
-  }
-  if (!values('options').includes('ndots:5'))
-    problems.push(`options ${listed(values('options'))} without ndots:5`)
-  return problems
 }
 
 function address(text: string): Address4 | Address6 | undefined {

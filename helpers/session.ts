@@ -3,7 +3,7 @@ import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
 import { askAll, type Asked } from './asked.ts'
 import { nodeAccess, type RunNeed } from './check-rules.ts'
-import { isHeavy, isLight, isLooking, isPlain, type Check } from './check.ts'
+import { isHeavy, isLasting, isLight, isLooking, isPlain, type Check } from './check.ts'
 import type { Outcome } from './observation.ts'
 import { specsOf } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
@@ -120,21 +120,23 @@ export class Session {
   }
 
   /**
-   * Runs the checks once, no retries: those without steps all at the same time, but for heavy ones, which come after
-   * them, then those with steps.
+   * Runs the checks once, no retries: those without steps all at the same time, but for heavy ones and those that last,
+   * which come after them, then those with steps.
    *
    * @returns one outcome per check, in the order of the checks
    */
   async run(checks: readonly Check[], options: RunOptions = {}): Promise<Outcome[]> {
     const heavy = checks.filter(isHeavy)
-    const plain = checks.filter((check) => isPlain(check) && !isHeavy(check))
+    const lasting = checks.filter(isLasting)
+    const plain = checks.filter((check) => isPlain(check) && !isHeavy(check) && !isLasting(check))
     const stepped = checks.filter((check) => !isPlain(check))
     const { beforeAsking: _once, ...later } = options
-    const outcomes = [
-      ...(plain.length > 0 ? await this.#runPlain(plain, options) : []),
-      ...(heavy.length > 0 ? await this.#runPlain(heavy, plain.length > 0 ? later : options) : []),
-      ...(stepped.length > 0 ? await this.#runSteps(stepped, options) : []),
-    ]
+    // A batch of an agent waits for the one before it. Looks take seconds, too, and ask no agent meanwhile.
+    const batches = plain.every(isLooking) ? [heavy, [...plain, ...lasting]] : [plain, heavy, lasting]
+    const outcomes: Outcome[] = []
+    for (const [index, batch] of batches.filter(({ length }) => length > 0).entries())
+      outcomes.push(...(await this.#runPlain(batch, index === 0 ? options : later)))
+    if (stepped.length > 0) outcomes.push(...(await this.#runSteps(stepped, options)))
     const byCheck = new Map(outcomes.map((outcome) => [outcome.check, outcome]))
     return checks.flatMap(({ id }) => byCheck.get(id) ?? [])
   }
@@ -145,13 +147,17 @@ export class Session {
     const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
-    const asked = await askAll(runnable, world, (plan) => this.#agents.ask(plan))
-    // Not beside the packets: a look starts programs on every node, and an answer would wait for a processor.
+    const asking = askAll(runnable, world, (plan) => this.#agents.ask(plan))
+    // Not beside packets: a look starts programs on every node, and an answer would wait for a processor. Silence does not.
+    if (!runnable.some(isLasting)) await asking
     const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
+    const asked = await asking
+    const lastedMs = performance.now() - startedMs
     const looks = await this.#lookAgain(runnable, asked, world, taken, options)
     const lookedMs = performance.now() - startedMs
     return checks.map((check) => {
-      const durationMs = Math.max(asked.slowestMs(check), isLooking(check) ? lookedMs : 0)
+      const ownMs = isLooking(check) ? lookedMs : isLasting(check) ? lastedMs : 0
+      const durationMs = Math.max(ownMs, asked.slowestMs(check))
       return outcomeOf(check, asked.observations(check, looks), durationMs, declared)
     })
   }

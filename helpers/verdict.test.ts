@@ -7,13 +7,24 @@ import type { PlannedProbe } from './plan/planned.ts'
 import { outcomeOf, withNeeds, type Declared } from './outcome.ts'
 import { observe, type Replies } from './verdict.ts'
 import { healthyWorld, isAnswered } from './world.testdata.ts'
+import type { WorldPod } from './world.ts'
 
 const world = healthyWorld()
 const checks = catalogue.filter(isAnswered)
 const declares: Declared = {
-  features: ['host-network', 'host-port', 'outside'],
+  features: ['host-network', 'host-port', 'outside', 'icmp'],
   expect: [],
   matches: (glob, id) => glob === id,
+}
+
+/** As the kubelet writes it for each dnsPolicy. */
+function resolvConfText({ dns, namespace }: WorldPod): string {
+  const { main } = world.namespaces
+  const own = world.namespaces[namespace]
+  if (dns === 'Default') return 'nameserver 192.0.2.53\nsearch example.org\n'
+  const server = `nameserver ${world.dns.serviceIp}\n`
+  if (dns === 'None') return `${server}search ${main}.svc.cluster.local\noptions ndots:2\n`
+  return `${server}search ${own}.svc.cluster.local svc.cluster.local cluster.local example.org\noptions ndots:5\n`
 }
 
 /** What a healthy agent would say to a wire probe of this plan. */
@@ -29,7 +40,7 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
     node: planned.from.pinnedTo,
     netns: 'net:[1]',
     addresses: [planned.from.ip],
-    resolvConf: `nameserver ${world.dns.serviceIp}\nsearch ${world.namespaces[planned.inside?.namespace ?? 'main']}.svc.cluster.local svc.cluster.local cluster.local example.org\noptions ndots:5\n`,
+    resolvConf: planned.inside === undefined ? '' : resolvConfText(planned.inside),
     tools: { netns: 'net:[1]', addresses: [planned.from.ip] },
   }
   switch (wire.kind) {
@@ -42,6 +53,12 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
       if (planned.record?.large === true && wire.transport === 'udp')
         return { ...base, rcode: 'NOERROR', answers: [], truncated: true }
       return { ...base, rcode: 'NOERROR', answers: planned.record?.answers ?? [] }
+    case 'lookup':
+      return { ...base, answers: planned.record?.answers ?? [] }
+    case 'ping':
+      return { ...base, replies: [{ from: wire.host, seq: 1, ttl: 62, ms: 0.2 }] }
+    case 'path-mtu':
+      return { ...base, path: { interfaceMtu: 1_500, mtu: 1_450 } }
     case 'bind':
       return wire.port === 0 ? base : { ...base, end: 'in-use' }
     case 'facts':
@@ -274,7 +291,7 @@ describe('verdicts', () => {
       // No AAAA record is as it must be; what comes truncated is not read; who is denied has no records.
       const right = answers?.length === 0 ? '|ipv6' : ''
       const wrong = new RegExp(
-        `^(coverage/every-node/dns|dns/(service-ip|each-server)/(?!large-udp|nobody${right}))`,
+        `^(coverage/every-node/dns|dns/(latency$|(service-ip|each-server)/(?!large-udp|nobody${right})))`,
       )
       expect(failed).toEqual(checks.filter(({ id }) => wrong.test(id)).map(({ id }) => id))
     }

@@ -12,6 +12,7 @@ import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
+import { judgeLatency, judgeLookup, judgePathMtu, judgePing, lengthText } from './path-verdict.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 import { unlessUncontrolled } from './silence-verdict.ts'
 import { judgeTarget } from './target-verdict.ts'
@@ -36,11 +37,12 @@ export interface Replies {
 
 /** The verdict on one planned probe: all its wire probes together. */
 export function observe(planned: PlannedProbe, replies: Replies, world: World): Observation {
-  const asked = planned.receipt === undefined ? planned.questions : [planned.receipt]
-  const judged = asked.map((question) => judge(planned, question, replies, world))
+  const judged = judgedOf(planned).map((question) => judge(planned, question, replies, world))
   const { verdict, detail } = combine(planned, judged, replies)
   const results = planned.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? [])
   const answered = results.filter((result) => result.end === 'answered')
+  // That of a look at a path is the time that was given to whoever may object.
+  const times = answered.filter(({ path }) => path === undefined).map(({ ms }) => ms)
   const receipt = planned.receipt && replies.result(planned.receipt.agent, planned.receipt.wire.id)
   return {
     probe: describe(planned),
@@ -50,9 +52,9 @@ export function observe(planned: PlannedProbe, replies: Replies, world: World): 
     expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
     verdict,
     attempts: results.reduce((sum, result) => sum + result.attempts, 0),
-    asked: planned.questions.length,
+    asked: planned.receipt?.wire.nonces.length ?? planned.questions.length,
     answered: receipt?.received?.length ?? answered.length,
-    ...(answered.length > 0 ? { latencyMs: rounded(median(answered.map((result) => result.ms))) } : {}),
+    ...(times.length > 0 ? { latencyMs: rounded(median(times)) } : {}),
     peers: peersOf(answered),
     ...(detail === undefined ? {} : { detail }),
   }
@@ -63,11 +65,18 @@ function askerOf({ from: { name, fullName, pinnedTo, ip } }: PlannedProbe): Obse
   return { name: fullName, ...(name === outsideName ? {} : { node: pinnedTo }), address: ip }
 }
 
+/** What a verdict is made of: of a one-way datagram only the receiver can say something. */
+const judgedOf = ({ questions, receipt }: PlannedProbe): Planned[] => [
+  ...questions.filter(({ wire }) => wire.kind !== 'datagram'),
+  ...(receipt === undefined ? [] : [receipt]),
+]
+
 /** Which way a probe took, and with what. */
 function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'protocol'> {
   if (target !== undefined) return { via: 'service' in target ? 'fqdn' : 'host', protocol: target.protocol }
   if ('apiServer' in probe) return { via: probe.apiServer, protocol: 'tls' }
   if ('outside' in probe) return { via: 'outside', protocol: probe.outside }
+  if ('lookup' in probe) return { via: 'resolv-conf', protocol: 'dns' }
   return {
     via: 'via' in probe ? probe.via : 'at' in probe ? probe.at : 'inside',
     protocol: 'protocol' in probe ? probe.protocol : 'none',
@@ -112,9 +121,16 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
     const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
     return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
   }
-  // Of a target it is also said what the verdict rests on where it is the expected one.
+  // Of some it is also said what the verdict rests on where it is the expected one.
   const [only] = planned.target === undefined ? unlike : judged
-  return backendsOff(planned, replies) ?? only ?? { verdict: expect }
+  const told = only ?? judged.find(({ verdict, detail }) => verdict === 'reached' && detail !== undefined)
+  return backendsOff(planned, replies) ?? latencyOf(planned, replies) ?? told ?? { verdict: expect }
+}
+
+/** How long answers took that have a time limit as a whole. */
+function latencyOf(planned: PlannedProbe, replies: Replies): Judgement | undefined {
+  const judgement = judgeLatency(planned, ({ agent, wire }) => replies.result(agent, wire.id))
+  return judgement === undefined ? undefined : unlessDead(planned, judgement, replies)
 }
 
 /** What is wrong with who answered the connections to a Service, all of which were answered by someone who may. */
@@ -194,6 +210,12 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
     case 'http':
     case 'bulk':
       return judgeIdentity(planned, result, around)
+    case 'ping':
+      return judgePing(planned, wire, result)
+    case 'path-mtu':
+      return judgePathMtu(result)
+    case 'lookup':
+      return judgeLookup(planned, result)
     // The certificate was its proof.
     case 'tls':
       return { verdict: 'reached' }
@@ -224,9 +246,6 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
         : judgeFacts(planned, result.facts, around)
   }
 }
-
-const lengthText = ({ probe }: PlannedProbe): string =>
-  'size' in probe && probe.size === 'mtu' ? " as long as the MTU of the sender's interface" : ''
 
 function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Around): Judgement {
   const { identity } = result

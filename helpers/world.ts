@@ -1,10 +1,11 @@
-import type { V1Node, V1Pod, V1Service } from '@kubernetes/client-node'
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { readClusterDns } from './cluster-dns.ts'
 import { SetupError } from './errors.ts'
 import { isFurther, workerName, type Workers } from './fixture-nodes.ts'
 import { specsOf, type FixtureNamespaces, type FixtureSpec, type OnHosts } from './fixture-objects.ts'
 import { outsideName } from './check-probes.ts'
 import { clusterCa } from './fixtures.ts'
-import { apiMessage, type Kube } from './kube.ts'
+import type { Kube } from './kube.ts'
 import { readServices, type WorldService } from './world-services.ts'
 
 /** Who runs an agent and can answer. */
@@ -112,11 +113,11 @@ const clusterDomain = 'cluster.local'
  */
 export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
   const { main } = options.namespaces
-  const [nodes, pods, services, dnsService, apiService, authority] = await Promise.all([
+  const [nodes, pods, services, dnsIp, apiService, authority] = await Promise.all([
     readNodes(kube),
     kube.core.listPodForAllNamespaces(),
     readServices(kube, main),
-    readDnsService(kube),
+    readClusterDns(kube),
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),
     kube.core.readNamespacedConfigMap({ name: clusterCa, namespace: main }),
   ])
@@ -127,7 +128,7 @@ export async function readWorld(kube: Kube, options: WorldOptions): Promise<Worl
     nodes,
     services,
     dns: {
-      serviceIp: required(dnsService.spec?.clusterIP, 'Service kube-dns has no ClusterIP'),
+      serviceIp: dnsIp,
       servers: dnsServers(pods.items),
     },
     apiServer: {
@@ -172,19 +173,6 @@ export function worldBefore(options: WorldOptions): World {
     clusterDomain,
     namespaces: options.namespaces,
     seed: options.seed,
-  }
-}
-
-async function readDnsService(kube: Kube): Promise<V1Service> {
-  try {
-    return await kube.core.readNamespacedService({ name: 'kube-dns', namespace: 'kube-system' })
-  } catch (error) {
-    throw new SetupError({
-      what: 'the cluster DNS Service kube-system/kube-dns cannot be read',
-      seen: apiMessage(error),
-      next: 'a cluster whose DNS has another name cannot be checked yet; else look whether this user may read it',
-      cause: error,
-    })
   }
 }
 

@@ -1,4 +1,5 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { dnsSettingChecks } from './dns-settings.checks.ts'
 
 const bothNodes = { first: { node: 'worker1' }, second: { node: 'worker2' } } as const
 
@@ -93,4 +94,4 @@ const answers = places.flatMap(({ id: place, at, where, covers }) =>
   ),
 )
 
-export const dnsChecks: readonly Check[] = [resolvConf, ...answers]
+export const dnsChecks: readonly Check[] = [resolvConf, ...dnsSettingChecks, ...answers]

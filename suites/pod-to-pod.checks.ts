@@ -1,4 +1,5 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { podPathChecks } from './pod-paths.checks.ts'
 
 const neighbours = {
   first: { node: 'worker1' },
@@ -203,4 +204,5 @@ export const podToPodChecks: readonly Check[] = [
   ...longDatagrams,
   ...largeBodies,
   manyConnections,
+  ...podPathChecks,
 ]

@@ -6,6 +6,7 @@ export const everyPod = {
   third: { node: 'worker2' },
   fourth: { node: 'worker2' },
   stranger: { node: 'worker2', namespace: 'other' },
+  configured: { node: 'worker1', namespace: 'other', dns: 'own' },
 } as const
 
 type EveryPod = keyof typeof everyPod

@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isPlain } from '../../helpers/check.ts'
-import { fixtureObjects, handMadeSlice, type FixtureOptions } from '../../helpers/fixture-objects.ts'
+import {
+  dnsConfiguredPods,
+  fixtureObjects,
+  handMadeSlice,
+  type FixtureOptions,
+} from '../../helpers/fixture-objects.ts'
 import { plannedObjects } from '../../helpers/steps/planned-objects.ts'
 import { checks } from '../../suites/catalogue.ts'
 import { borrowedNamespaces } from './borrowed-namespaces.ts'
@@ -165,6 +170,7 @@ test('every object that a run applies is of a kind that it may create and patch,
   const objects = [
     ...home.objects,
     ...fixtureObjects(options),
+    ...dnsConfiguredPods('192.0.2.1', options),
     handMadeSlice('10.244.1.2', options),
     ...planned,
   ]

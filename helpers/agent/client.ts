@@ -144,11 +144,14 @@ export class AgentClient {
     return { results, complete, fault: this.#fault ?? 'the stream broke' }
   }
 
-  /** Slowest probe, as many rounds of it as the agent needs for want of sockets, and the slack. */
+  /** The last to begin, the slowest probe, as many rounds of it as the agent needs for want of sockets, and the slack. */
   #deadlineMs(probes: readonly WireProbe[]): number {
-    const slowestMs = probes.reduce((slowest, { timeoutMs }) => Math.max(slowest, timeoutMs), 0)
+    const longest = (of: (probe: WireProbe) => number): number =>
+      probes.reduce((most, probe) => Math.max(most, of(probe)), 0)
+    const slowestMs = longest(({ timeoutMs }) => timeoutMs)
+    const lastMs = longest((probe) => ('afterMs' in probe ? (probe.afterMs ?? 0) : 0))
     const rounds = Math.max(1, Math.ceil(probes.length / this.hello.sockets))
-    return rounds * slowestMs + this.#limits.slackMs
+    return lastMs + rounds * slowestMs + this.#limits.slackMs
   }
 
   #write(command: Command): void {

@@ -2,7 +2,7 @@ import { askFirst, type FirstPlan } from './first-packets.ts'
 import { encodeLine, LineReader } from './frames.ts'
 import { readSelf, receiptsSocket } from './identity.ts'
 import { Prober, socketCap, type FrameBody } from './prober.ts'
-import { agentPorts, protocolVersion, type Command } from './protocol.ts'
+import { agentPorts, protocolVersion, toolsPorts, type Command } from './protocol.ts'
 import { shortenLookups } from './resolve.ts'
 import { startServers } from './server.ts'
 import { watchStalls } from './stalls.ts'
@@ -53,6 +53,7 @@ function probe(): void {
     directory: process.env['AGENT_DIR'],
     receiptsSocket: receiptsSocket(process.env),
     dnsPort: port('AGENT_DNS_PORT', 53),
+    toolsPort: port('AGENT_TOOLS_PORT', toolsPorts.http),
     sockets: Math.min(sockets, port('AGENT_SOCKETS', sockets)),
   }
   const prober = new Prober(options, send)

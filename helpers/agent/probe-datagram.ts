@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { decodeAnswer, encodeQuestion } from './dns-message.ts'
 import { interfaceMtu } from './facts.ts'
 import { endDns, endWith, excerpt, readIdentity, type PeerProbe } from './probe-stream.ts'
-import type { Of } from './protocol.ts'
+import { resendShare, type Of } from './protocol.ts'
 import type { Found, Trial } from './trial.ts'
 
 /**
@@ -46,14 +46,14 @@ export function exchange(
       if (error !== undefined && error !== null) return trial.fail(error)
       if (trial.ended) return
       send()
-      trial.after(trial.timeoutMs / 3, send)
-      trial.after((trial.timeoutMs * 2) / 3, send)
+      trial.after(trial.timeoutMs * resendShare, send)
+      trial.after(2 * trial.timeoutMs * resendShare, send)
     })
   })
 }
 
 /** Calls `use` with a socket that is bound to a source port. */
-function withSocket(host: string, trial: Trial, use: (socket: Socket) => void): void {
+export function withSocket(host: string, trial: Trial, use: (socket: Socket) => void): void {
   trial.withSourcePort((port, failed) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     trial.onEnd(() => socket.close())
@@ -99,18 +99,22 @@ export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: T
 const headerBytes = { v4: 28, v6: 48 } as const
 
 /**
- * A nonce, and blanks up to the length of a packet that just fits the interface. The kernel sets DF on it unless it has
+ * A nonce, and blanks up to the length of a packet. The kernel sets DF on one that just fits the interface, unless it has
  * been told of a smaller path; then it sends fragments, which the receiver's kernel puts together.
  */
-function filled(nonce: string, host: string): string | undefined {
+export const filled = (nonce: string, host: string, packetBytes: number): string =>
+  nonce.padEnd(packetBytes - headerBytes[host.includes(':') ? 'v6' : 'v4'])
+
+function payloadOf(probe: PeerProbe, host: string): string | undefined {
+  if (!('fill' in probe)) return probe.nonce
   const mtu = interfaceMtu()
-  return mtu === undefined ? undefined : nonce.padEnd(mtu - headerBytes[host.includes(':') ? 'v6' : 'v4'])
+  return mtu === undefined ? undefined : filled(probe.nonce, host, probe.fill === 'mtu' ? mtu : 2 * mtu)
 }
 
 /** One datagram, no answer awaited: the receiver is asked for its receipt. */
 export function probeDatagram(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
   trial.phase = 'connect'
-  const payload = 'fill' in probe ? filled(probe.nonce, host) : probe.nonce
+  const payload = payloadOf(probe, host)
   if (payload === undefined) return trial.end('local-error', { detail: 'no interface, so no MTU' })
   withSocket(host, trial, (socket) => {
     trial.sent()

@@ -1,16 +1,25 @@
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { probeBulk } from './bulk.ts'
 import { readFacts } from './facts.ts'
+import { probeIdle } from './idle.ts'
 import type { Self } from './identity.ts'
 import { probeConnect } from './probe-connect.ts'
 import { probeDatagram, probeDnsUdp, probeToolsUdp, probeUdp } from './probe-datagram.ts'
-import { probeBind, probeDnsTcp, probeHttp, probeTcp, probeToolsHttp } from './probe-stream.ts'
+import {
+  probeBind,
+  probeDnsTcp,
+  probeHttp,
+  probeTcp,
+  probeToolsHttp,
+  type PeerProbe,
+} from './probe-stream.ts'
 import { probeTls } from './probe-tls.ts'
+import { probePathMtu, probePing } from './probe-tools.ts'
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
-import { resolve } from './resolve.ts'
+import { probeLookup, resolve } from './resolve.ts'
 import { Slots } from './slots.ts'
 import { SourcePorts, portsPerRange } from './source-ports.ts'
 import { Trial, type Found } from './trial.ts'
@@ -37,6 +46,8 @@ export interface ProberOptions {
   receiptsSocket: string | undefined
   /** UDP and TCP port of DNS servers; 53 but in tests. */
   dnsPort: number
+  /** Where the tools container serves on loopback. */
+  toolsPort: number
   /** Probes at once; see {@link socketCap}. */
   sockets: number
 }
@@ -74,7 +85,7 @@ export class Prober {
     for (const [index, probe] of probes.entries()) {
       if (index % openedPerTurn === openedPerTurn - 1) await nextTurn()
       running.push(
-        this.#probe(probe).then((result) => {
+        this.#inTime(probe).then((result) => {
           gathered.push(result)
           timer ??= setTimeout(flush, gatherMs)
         }),
@@ -83,6 +94,12 @@ export class Prober {
     await Promise.all(running)
     flush()
     this.#send({ type: 'done', batch, count: probes.length })
+  }
+
+  /** Its time limit begins with the probe, not with the batch. */
+  async #inTime(probe: WireProbe): Promise<WireResult> {
+    if ('afterMs' in probe && probe.afterMs !== undefined) await pause(probe.afterMs)
+    return this.#probe(probe)
   }
 
   async #probe(probe: WireProbe): Promise<WireResult> {
@@ -124,7 +141,7 @@ export class Prober {
       case 'tools-http':
       case 'tools-udp':
         return resolve(probe.host, trial, (address) =>
-          peerProbes[probe.kind](probe, address, foundAs(address, probe), trial),
+          probePeer(probe, address, foundAs(address, probe), trial),
         )
       case 'connect':
         return resolve(probe.host, trial, (address) =>
@@ -147,6 +164,12 @@ export class Prober {
         )
       case 'bind':
         return probeBind(probe, trial)
+      case 'ping':
+        return probePing(probe, this.#options.toolsPort, trial)
+      case 'path-mtu':
+        return probePathMtu(probe, this.#options.toolsPort, trial)
+      case 'lookup':
+        return probeLookup(probe, trial)
       case 'facts':
         return trial.end('answered', { facts: readFacts(this.#options.self, this.#options.directory) })
       case 'receipts':
@@ -163,7 +186,7 @@ const foundAs = (address: string, { host }: { host: string }): Found => (address
 function transportOf(probe: WireProbe): 'tcp' | 'udp' {
   if ('transport' in probe) return probe.transport
   if (probe.kind === 'connect') return probe.protocol === 'udp' ? 'udp' : 'tcp'
-  return ['udp', 'datagram', 'tools-udp'].includes(probe.kind) ? 'udp' : 'tcp'
+  return ['udp', 'datagram', 'tools-udp', 'path-mtu'].includes(probe.kind) ? 'udp' : 'tcp'
 }
 
 const peerProbes = {
@@ -174,6 +197,12 @@ const peerProbes = {
   'tools-http': probeToolsHttp,
   'tools-udp': probeToolsUdp,
 } as const
+
+function probePeer(probe: PeerProbe, address: string, found: Found, trial: Trial): void {
+  if ('silentMs' in probe && probe.silentMs !== undefined)
+    return probeIdle({ ...probe, silentMs: probe.silentMs }, address, found, trial)
+  peerProbes[probe.kind](probe, address, found, trial)
+}
 
 /** Asks this pod's server which datagrams have come. Whatever goes wrong here is local. */
 function askReceipts(path: string | undefined, nonces: readonly string[], trial: Trial): void {

@@ -15,6 +15,9 @@ export const mappedPorts = { http: 61_180, tcp: 61_181, udp: 61_181 } as const
 /** Ports of `agnhost netexec` in the tools container of the same pod. */
 export const toolsPorts = { http: 8090, udp: 8091 } as const
 
+/** A datagram without an answer is sent again after this share of its time limit, and once more after twice as long. */
+export const resendShare = 1 / 3
+
 /** Who answers: sent with every reply of an agent's server. */
 export interface Identity {
   /** Echo of the question's nonce: proves that this is the answer to this question. */
@@ -45,8 +48,33 @@ export type WireProbe =
       nonce: string
       timeoutMs: number
       toService?: ToService
-      /** A datagram is made as long as the MTU of the pod's interface. */
-      fill?: 'mtu'
+      /** A datagram is made as long as the MTU of the pod's interface, or twice as long: then it travels in pieces. */
+      fill?: 'mtu' | 'twice-mtu'
+      /** Only tcp: the connection is silent for so long, and then used again. */
+      silentMs?: number
+    }
+  | {
+      id: number
+      /** Echo requests over ICMP, which the tools container of the same pod sends. Only to an address. */
+      kind: 'ping'
+      host: string
+      timeoutMs: number
+    }
+  | {
+      id: number
+      /** Datagrams as long as the kernel takes the path to be, and what it takes it for then. Only to an address. */
+      kind: 'path-mtu'
+      host: string
+      port: number
+      nonces: string[]
+      timeoutMs: number
+    }
+  | {
+      id: number
+      /** Every address (A) that the pod's own resolver finds for a name, by resolv.conf and its search path. */
+      kind: 'lookup'
+      host: string
+      timeoutMs: number
     }
   | {
       id: number
@@ -89,6 +117,8 @@ export type WireProbe =
       name: string
       type: RecordType
       timeoutMs: number
+      /** Sent so many milliseconds after the batch began. */
+      afterMs?: number
       toService?: ToService
     }
   | {
@@ -115,6 +145,15 @@ export type WireProbe =
 
 /** A probe of one kind. */
 export type Of<Kind extends WireProbe['kind']> = Extract<WireProbe, { kind: Kind }>
+
+/** One answer to an echo request. */
+export interface EchoReply {
+  from: string
+  seq: number
+  ttl: number
+  /** Milliseconds. */
+  ms: number
+}
 
 /** How a probe ended, in the agent's own words; the runner turns it into a verdict. */
 export const wireEnds = [
@@ -169,9 +208,16 @@ export interface WireResult {
   identity?: Identity
   /** Address that a name was resolved to. */
   address?: string
+  /** Answers to echo requests, whoever sent them. */
+  replies?: EchoReply[]
+  /**
+   * Longest packet to a peer, in bytes: as the pod's interface has it, as the kernel took it for when it sent, and as a
+   * router on the way has told it, where one has.
+   */
+  path?: { interfaceMtu: number; mtu: number; told?: number }
   /**
    * Records of a DNS answer with `rcode` NOERROR, of the type and the name asked for or of its CNAME targets, sorted:
-   * addresses, names without a final dot, `port target` of SRV.
+   * addresses, names without a final dot, `port target` of SRV. Of a lookup all addresses, sorted.
    */
   answers?: string[]
   /** The server marked its answer as not whole (TC). */

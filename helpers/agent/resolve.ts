@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
+import type { Of } from './protocol.ts'
 import { Slots } from './slots.ts'
 import type { Trial } from './trial.ts'
 
@@ -43,12 +44,26 @@ export function resolve(host: string, trial: Trial, next: (address: string) => v
     if (trial.ended || answer === undefined) return
     const { addresses } = answer
     if (answer.error === null) next(addresses[randomInt(Math.max(1, addresses.length))] ?? '')
-    // Server silent, refusing, unreachable or SERVFAIL: getaddrinfo gives EAI_AGAIN for all of them, at once or late.
-    else if (answer.error.code === 'EAI_AGAIN') {
-      const detail = `EAI_AGAIN after ${answer.ms} ms: no usable answer from the DNS server`
-      trial.end('timeout', { detail })
-    } else trial.fail(answer.error)
+    else failLookup(answer.error, answer.ms, trial)
   })
+}
+
+/** Ends the trial with every address of a name. */
+export function probeLookup({ host }: Of<'lookup'>, trial: Trial): void {
+  trial.phase = 'resolve'
+  trial.sent()
+  void find(host, trial).then((answer) => {
+    if (trial.ended || answer === undefined) return
+    const { error, addresses, ms } = answer
+    if (error === null) trial.end('answered', { answers: addresses.toSorted() })
+    else failLookup(error, ms, trial)
+  })
+}
+
+/** Server silent, refusing, unreachable or SERVFAIL: getaddrinfo gives EAI_AGAIN for all of them, at once or late. */
+function failLookup(error: NodeJS.ErrnoException, ms: number, trial: Trial): void {
+  if (error.code !== 'EAI_AGAIN') return trial.fail(error)
+  trial.end('timeout', { detail: `EAI_AGAIN after ${ms} ms: no usable answer from the DNS server` })
 }
 
 async function find(host: string, trial: Trial): Promise<Answer | undefined> {

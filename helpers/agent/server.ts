@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type ListenOptions, type Server, type Socket as Connection } from 'node:net'
 import { receiveBulk } from './bulk.ts'
+import { answerTwice, askedAgain } from './idle.ts'
 import { isNonce, plainAddress, type Self, type ServerOptions } from './identity.ts'
 import type { Identity } from './protocol.ts'
 
@@ -95,6 +96,8 @@ function tcpServer(identify: Identify): Server {
       const [nonce = '', bytes] = line.split(' ')
       if (!isNonce(nonce)) connection.destroy()
       else if (bytes === undefined) connection.end(`${identify(nonce, connection.remoteAddress)}\n`)
+      else if (bytes === askedAgain)
+        answerTwice(connection, { nonce, rest }, (each) => identify(each, connection.remoteAddress))
       else receiveBulk(connection, { nonce, bytes, rest }, () => identify(nonce, connection.remoteAddress))
     })
   })

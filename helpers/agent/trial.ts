@@ -7,7 +7,7 @@ import { stalledMs } from './stalls.ts'
 export type Ending = Omit<WireResult, 'id'>
 
 /** What an ending may carry beside its kind. */
-export type Found = Partial<Omit<Ending, 'end' | 'attempts' | 'ms' | 'phase'>>
+export type Found = Partial<Omit<Ending, 'end' | 'attempts' | 'phase'>>
 
 /**
  * Codes after which the kernel or a router has said that there is no way: routes that are missing, unreachable or

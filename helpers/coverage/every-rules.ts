@@ -1,4 +1,4 @@
-import { isFromOutside, isHeavyProbe, type Probe } from '../check-probes.ts'
+import { isFromOutside, isHeavyProbe, isLastingProbe, type Probe } from '../check-probes.ts'
 import type { CheckPart, CheckProblem } from '../check-rules.ts'
 
 /** What a check with pods on every node cannot say: such pods are small, and there may be hundreds of them. */
@@ -7,8 +7,9 @@ export function everyNodeProblems({ pods, probes, steps }: CheckPart): CheckProb
   if (roles.length === 0) return []
   const others = Object.keys(pods).filter((role) => pods[role] !== undefined && !roles.includes(role))
   const unlike = roles.filter((role) => {
-    const { namespace, network, hostPort, own } = pods[role] ?? {}
-    return namespace === 'other' || network === 'host' || hostPort === true || own === true
+    const { namespace, network, hostPort, dns, own } = pods[role] ?? {}
+    const special = network === 'host' || hostPort === true || dns === 'own' || own === true
+    return special || namespace === 'other'
   })
   return [
     ...others.map((role) => ({
@@ -37,7 +38,7 @@ function probeProblem(probe: Probe): string | undefined {
   if ('look' in probe || 'endpointsOf' in probe || 'inspect' in probe)
     return `${small} others; nobody looks inside them`
   if (isFromOutside(probe)) return `${small}; nobody else does beside them`
-  if (isHeavyProbe(probe)) return `${small} for little each: there may be hundreds`
+  if (isHeavyProbe(probe) || isLastingProbe(probe)) return `${small} for little each: there may be hundreds`
   if ('to' in probe && (probe.from === probe.to || probe.via !== 'pod-ip'))
     return `${small} each other at pod IPs`
   if ('service' in probe && probe.service === 'own') return `${small} no Service of their own: they have none`

@@ -1,8 +1,8 @@
 import { Address4, Address6 } from 'ip-address'
-import { agentPorts } from '../agent/protocol.ts'
+import { agentPorts, type WireProbe } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
-import type { DnsProbe } from '../check-probes.ts'
+import type { DnsProbe, LookupProbe } from '../check-probes.ts'
 import { largeAddresses, servicePorts, type FixtureServiceName } from '../fixture-services.ts'
 import {
   endpointsOf,
@@ -13,6 +13,10 @@ import {
   type PlannedProbe,
 } from './planned.ts'
 import type { World, WorldPod } from '../world.ts'
+
+/** Questions whose times count, and the milliseconds between two: nobody waits for another, and a busy second is not half. */
+const timedQuestions = 32
+const everyMs = 250
 
 /** Plans a question to DNS servers: one planned probe for each server that is asked. */
 export function planDns(
@@ -28,7 +32,7 @@ export function planDns(
     probe.at === 'service-ip'
       ? [{ name: 'kube-system/kube-dns', ip: world.dns.serviceIp }]
       : world.dns.servers.map((server) => ({ ...server, name: `kube-system/${server.name}` }))
-  const ask = (server: string): Planned => ({
+  const ask = (server: string, afterMs?: number): Planned => ({
     agent: from.name,
     wire: {
       id: ids.next++,
@@ -39,6 +43,7 @@ export function planDns(
       type: record.type,
       timeoutMs: budgets.dnsProbeMs.ms,
       ...(probe.at === 'service-ip' ? { toService: true } : {}),
+      ...(afterMs === undefined ? {} : { afterMs }),
     },
   })
   const pods = ofAllPods.has(probe.resolve) ? endpointsOf(world) : []
@@ -54,8 +59,41 @@ export function planDns(
       address: `${server.ip}:53`,
       ...('node' in server ? { node: server.node } : {}),
     },
-    questions: Array.from({ length: probe.at === 'service-ip' ? questionsPerName : 1 }, () => ask(server.ip)),
+    questions:
+      probe.withinMs === undefined
+        ? Array.from({ length: probe.at === 'service-ip' ? questionsPerName : 1 }, () => ask(server.ip))
+        : Array.from({ length: timedQuestions }, (_, index) => ask(server.ip, index * everyMs)),
   }))
+}
+
+/** Plans a look-up of a name of `echo` by the resolver of the pod. */
+export function planLookup(
+  check: Check,
+  probe: LookupProbe,
+  from: WorldPod,
+  world: World,
+  ids: Ids,
+): PlannedProbe {
+  const fqdn = serviceName('echo', world)
+  const { main } = world.namespaces
+  const host = {
+    bare: 'echo',
+    namespaced: `echo.${main}`,
+    'with-svc': `echo.${main}.svc`,
+    fqdn,
+    absolute: `${fqdn}.`,
+  }[probe.lookup]
+  const wire: WireProbe = { id: ids.next++, kind: 'lookup', host, timeoutMs: budgets.dnsProbeMs.ms }
+  return {
+    check,
+    probe,
+    from,
+    to: { name: host },
+    rests: [from],
+    mayAnswer: [],
+    record: { name: host, type: 'A', answers: addressesIn(4, world) },
+    questions: [{ agent: from.name, wire }],
+  }
 }
 
 /** Makes the record that a probe asks for. */
@@ -80,6 +118,11 @@ function reverseName(ip: string): string {
 /** Each as Kubernetes specifies it: github.com/kubernetes/dns/blob/master/docs/specification.md. */
 const records: Record<DnsProbe['resolve'], RecordOf> = {
   service: (_of, world) => ({ name: serviceName('echo', world), type: 'A', answers: addressesIn(4, world) }),
+  'own-service': ({ name, serviceIp }, world) => ({
+    name: `${name}.${world.namespaces.main}.svc.${world.clusterDomain}`,
+    type: 'A',
+    answers: serviceIp === undefined ? [] : [serviceIp],
+  }),
   'service-ipv6': (_of, world) => ({
     name: serviceName('echo', world),
     type: 'AAAA',

@@ -1,8 +1,10 @@
 import { agentPorts, hostPorts, mappedPorts, toolsPorts, type WireProbe } from '../agent/protocol.ts'
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
-import { isHeavyProbe, type PathProbe } from '../check-probes.ts'
-import { addressIn, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
+import type { PathProbe } from '../check-probes.ts'
+import { planPathMtu, planPing } from './path-tools.ts'
+import { addressIn, datagrams, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
+import { silent, timeLimitOf } from './time-limits.ts'
 import type { Party, World, WorldPod } from '../world.ts'
 
 /** Long enough that a sender fills the windows of TCP several times, with packets as long as the path takes them. */
@@ -40,21 +42,22 @@ export function planPath(
     }
   }
   const { protocol, connections, size } = probe
-  const port = portsOf(probe, to)[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
-  const timeoutMs = (isHeavyProbe(probe) ? budgets.heavyProbeMs : budgets.probeMs).ms
   const host = hostOf(probe, to, world)
   if (host === undefined) return nobodyAt(check, probe, from, to)
+  if (protocol === 'icmp') return planPing(check, probe, from, to, host, ids)
+  const port = portsOf(probe, to)[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
+  if (size === 'path-mtu') return planPathMtu(check, probe, from, to, { host, port }, ids)
+  const timeoutMs = timeLimitOf(probe)
   const ask = (): WireProbe => {
     const peer = { id: ids.next++, host, port, timeoutMs }
     if (protocol === 'bulk') return { ...peer, kind: 'bulk', nonce: nonce(), bytes: bulkBytes }
-    const fill = size === 'mtu' ? { fill: size } : {}
+    const fill = size === 'small' ? {} : { fill: size }
     // A port of a node is translated to that of a pod, as a Service is.
     const translated = probe.via === 'host-port' ? { toService: true as const } : {}
     const kind = { kind: protocol, nonce: nonce(protocol === 'datagram' ? 'oneway-' : '') }
-    return { ...peer, ...fill, ...translated, ...kind }
+    return { ...peer, ...fill, ...silent(probe), ...translated, ...kind }
   }
-  // One datagram may be lost without anyone at fault; three in a row on an idle wire may not.
-  const wires = Array.from({ length: protocol === 'datagram' ? 3 : connections }, ask)
+  const wires = Array.from({ length: protocol === 'datagram' ? datagrams : connections }, ask)
   const planned: PlannedProbe = {
     check,
     probe,

@@ -6,7 +6,7 @@ import { linkControls } from './controls.ts'
 import { planTarget } from './target.ts'
 import { bindingsOf, isOnEveryNode, type Bound } from '../coverage/every-node.ts'
 import type { Party, World, WorldPod } from '../world.ts'
-import { planDns } from './dns.ts'
+import { planDns, planLookup } from './dns.ts'
 import { planApiServer, planOutside } from './egress.ts'
 import { planInspect } from './inspect.ts'
 import { planPath } from './path.ts'
@@ -112,6 +112,7 @@ function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, 
   const from = pod(bound, probe.from)
   if ('apiServer' in probe) return [planApiServer(check, probe, from, world, ids)]
   if ('outside' in probe) return [planOutside(check, probe, from, outsideOf(check, world), ids)]
+  if ('lookup' in probe) return [planLookup(check, probe, from, world, ids)]
   if ('resolve' in probe) {
     return planDns(check, probe, from, probe.of === undefined ? undefined : pod(bound, probe.of), world, ids)
   }

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import type { RecordType, WireProbe } from '../agent/protocol.ts'
+import type { Of, RecordType, WireProbe } from '../agent/protocol.ts'
 import type { Flow } from '../check-steps.ts'
 import type { Check } from '../check.ts'
 import type { ApiProbe, LookProbe, Probe, Verdict } from '../check-probes.ts'
@@ -66,7 +66,7 @@ export interface PlannedProbe {
   /** Why there are no questions, where there are none: a finding of its own. */
   nobody?: string
   /** Asked of the receiver when all questions are settled: did the datagrams arrive? */
-  receipt?: Planned
+  receipt?: Planned & { wire: Of<'receipts'> }
 }
 
 /** Numbers of the wire probes of one plan. */
@@ -81,6 +81,9 @@ export const questionsPerName = 16
 /** The pods behind the fixture Services. */
 export const endpointsOf = (world: World): WorldPod[] =>
   world.pods.filter((each) => each.namespace === 'main' && each.ready)
+
+/** One datagram may be lost without anyone at fault; three in a row on an idle wire may not. */
+export const datagrams = 3
 
 /** Proves which question an answer belongs to. */
 export function nonce(prefix = ''): string {

@@ -6,6 +6,7 @@ import { isHandMadeTarget } from '../fixture-objects.ts'
 import { fixtureService, servicePorts, type FixtureService } from '../fixture-services.ts'
 import type { End } from '../observation.ts'
 import type { Party, World } from '../world.ts'
+import { silent, timeLimitOf } from './time-limits.ts'
 import {
   addressIn,
   endpointsOf,
@@ -65,6 +66,7 @@ export function planService(
           nonce: nonce(),
           timeoutMs,
           toService: true,
+          ...silent(probe),
         },
       })),
     }
@@ -72,10 +74,10 @@ export function planService(
 }
 
 /** How often it is asked, and for how many milliseconds each time. Silence at a node port counts beside a control. */
-const askingOf = ({ via, expect, answeredBy }: ServiceProbe): { count: number; timeoutMs: number } =>
-  via === 'node-port' && expect === 'timed-out'
+const askingOf = (probe: ServiceProbe): { count: number; timeoutMs: number } =>
+  probe.via === 'node-port' && probe.expect === 'timed-out'
     ? { count: connectionsForSilence, timeoutMs: budgets.policyProbeMs.ms }
-    : { count: connections[answeredBy], timeoutMs: budgets.probeMs.ms }
+    : { count: connections[probe.answeredBy], timeoutMs: timeLimitOf(probe) }
 
 /** The Service of one pod alone has nothing but its ClusterIP to be told. */
 const ownService: FixtureService = { behind: 'every-pod' }

@@ -9,6 +9,7 @@ import { lookFaults } from './look-faults.ts'
 import { nodeFaults } from './node-faults.ts'
 import { pathFaults } from './path-faults.ts'
 import { podFaults } from './pod-faults.ts'
+import { podPathFaults } from './pod-path-faults.ts'
 import { policyFaults } from './policy-faults.ts'
 import { serviceFaults } from './service-faults.ts'
 import { statusFaults } from './status-faults.ts'
@@ -19,6 +20,7 @@ import { workloadFaults } from './workload-faults.ts'
 export const faults: readonly Fault[] = [
   ...pathFaults,
   ...coverageFaults,
+  ...podPathFaults,
   ...nodeFaults,
   ...egressFaults,
   ...entryFaults,

@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { budgets } from '../../helpers/budgets.ts'
-import { isHeavy, isLight, isPlain, type Check } from '../../helpers/check.ts'
+import { isHeavy, isLasting, isLight, isPlain, type Check } from '../../helpers/check.ts'
 import type { Outcome } from '../../helpers/observation.ts'
 import { missingFeatures } from '../../helpers/outcome.ts'
 import type { RunOptions } from '../../helpers/session.ts'
@@ -45,7 +45,7 @@ export async function detect(
   // What comes in the middle of the light checks is over, or half over, when the heavy ones are asked after them.
   const isLate = (check: Check): boolean => fault.when === 'mid-run' && isHeavy(check)
   const asked = checks.filter((check) =>
-    isPlain(check) ? !comesWithSteps && !isLate(check) : isStepped(check.id),
+    isPlain(check) && !isLasting(check) ? !comesWithSteps && !isLate(check) : isStepped(check.id),
   )
   let outcomes: Outcome[] = []
   let vacuous: string | undefined

@@ -1,6 +1,8 @@
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import type { Fault, FaultContext } from './fault.ts'
+import { packetFilterFault } from './packet-filter.ts'
+import { addressOf } from './node-address.ts'
 import { sandboxOf, type Victim } from './sandbox.ts'
 
 /** Checks that ask a DNS server for a record. */
@@ -13,7 +15,13 @@ export const dnsAnswers: readonly string[] = [
 const coreDnsAtZero: Fault = {
   id: 'coredns-at-zero',
   breaks: 'CoreDNS is scaled to 0.',
-  red: () => [...dnsAnswers, 'service/name/*', 'service/{headless,external-name}', 'egress/api-server/name'],
+  red: () => [
+    ...dnsAnswers,
+    'dns/{search-path,policy/{none,host-network}}',
+    'service/name/*',
+    'service/{headless,external-name}',
+    'egress/api-server/name',
+  ],
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => scaleCoreDns(context, 0),
@@ -41,40 +49,126 @@ async function scaleCoreDns({ kube }: FaultContext, replicas: number): Promise<v
   )
 }
 
-const victim: Victim = { node: 'worker1', name: 'worker1-a' }
+/** The file on the node that is mounted as /etc/resolv.conf into all containers of a pod. */
+const resolvConfOf = async (context: FaultContext, pod: Victim): Promise<string> =>
+  `/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/${await sandboxOf(context, pod)}/resolv.conf`
 
-/** The file on the node that is mounted as /etc/resolv.conf into both containers of a pod. */
-async function resolvConfOf(context: FaultContext): Promise<string> {
-  const sandbox = await sandboxOf(context, victim)
-  return `/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/${sandbox}/resolv.conf`
+/** A pod, and whose file it has in place of its own: that of another pod of its node, or that of the node. */
+interface Swap {
+  pod: Victim
+  from: Victim | 'node'
 }
 
-const resolvConfReplaced: Fault = {
-  id: 'resolv-conf-replaced',
-  breaks: "One pod has its node's resolv.conf instead of the cluster's.",
-  red: () => [
-    'dns/resolv-conf',
-    'service/name/{short,namespaced,fqdn}',
-    'service/{headless,external-name}',
-    'egress/api-server/name',
+/** A fault of what the kubelets have written into pods. */
+function resolvConfSwapped(about: Pick<Fault, 'id' | 'breaks' | 'red'>, swaps: readonly Swap[]): Fault {
+  const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workers[node === 'worker1' ? 0 : 1]
+  return {
+    ...about,
+    outcome: 'failed',
+    when: 'before-run',
+    // cp writes into the same inode, which the mount holds on to.
+    async inject(context) {
+      for (const { pod, from } of swaps) {
+        const file = await resolvConfOf(context, pod)
+        const other = from === 'node' ? '/etc/resolv.conf' : await resolvConfOf(context, from)
+        await context.runOnNode(nodeOf(context, pod), ['cp', file, `${file}.whole`])
+        await context.runOnNode(nodeOf(context, pod), ['cp', other, file])
+      }
+    },
+    vacuous: async () => undefined,
+    async heal(context) {
+      for (const { pod } of swaps) {
+        const file = await resolvConfOf(context, pod)
+        await context.runOnNode(nodeOf(context, pod), ['cp', `${file}.whole`, file])
+        await context.runOnNode(nodeOf(context, pod), ['rm', `${file}.whole`])
+      }
+    },
+  }
+}
+
+const ordinary = {
+  worker1: { node: 'worker1', name: 'worker1-a' },
+  worker2: { node: 'worker2', name: 'worker2-a' },
+} as const
+
+const resolvConfReplaced = resolvConfSwapped(
+  {
+    id: 'resolv-conf-replaced',
+    breaks: "One pod has its node's resolv.conf instead of the cluster's.",
+    red: () => [
+      'dns/{resolv-conf,search-path}',
+      'service/name/{short,namespaced,fqdn}',
+      'service/{headless,external-name}',
+      'egress/api-server/name',
+    ],
+  },
+  [{ pod: ordinary.worker1, from: 'node' }],
+)
+
+const policiesIgnored = resolvConfSwapped(
+  {
+    id: 'dns-policies-ignored',
+    breaks: 'Pods with DNS settings of their own have those of other pods, and one that wants these has not.',
+    red: () => ['dns/policy/*'],
+  },
+  [
+    { pod: { node: 'worker1', name: 'worker1-host' }, from: 'node' },
+    { pod: { node: 'worker2', name: 'worker2-host' }, from: ordinary.worker2 },
+    { pod: { node: 'worker1', name: 'worker1-other' }, from: ordinary.worker1 },
   ],
-  outcome: 'failed',
-  when: 'before-run',
-  // cp writes into the same inode, which the mount holds on to.
-  async inject(context) {
-    const [node] = context.workers
-    const file = await resolvConfOf(context)
-    await context.runOnNode(node, ['cp', file, `${file}.whole`])
-    await context.runOnNode(node, ['cp', '/etc/resolv.conf', file])
-  },
-  vacuous: async () => undefined,
-  async heal(context) {
-    const [node] = context.workers
-    const file = await resolvConfOf(context)
-    await context.runOnNode(node, ['cp', `${file}.whole`, file])
-    await context.runOnNode(node, ['rm', `${file}.whole`])
-  },
+)
+
+/** Answers a DNS question after a while, with what a DNS server says; on the node, past what the pod's packets meet. */
+const slowServer = `
+setsid socat -t 2 "UDP4-RECVFROM:$1,bind=$2,fork" "SYSTEM:sleep 0.3; exec socat -t 2 - UDP4-SENDTO\\\\:$3\\\\:53" </dev/null >/dev/null 2>&1 &
+echo $!`
+/** Of the node's ports one that nobody has. */
+const slowPort = '61053'
+
+/** A name within a DNS question as bytes: each label after its length. */
+const labels = (...names: readonly string[]): string =>
+  names.map((name) => `|${name.length.toString(16).padStart(2, '0')}|${name}`).join('')
+
+const questionsWith = '-p udp --dport 53 -m string --algo bm --hex-string'.split(' ')
+
+function answersSlow(): Fault {
+  let pid = ''
+  const pod = ordinary.worker1
+  // Only questions for the name that is timed: two hundred others at once would start as many programs.
+  const led = packetFilterFault(({ world, workers: [node] }) => [
+    {
+      pod,
+      table: 'nat',
+      chain: 'OUTPUT',
+      match: [
+        ...questionsWith,
+        labels(pod.name, world.namespaces.main),
+        '-j',
+        'DNAT',
+        '--to-destination',
+        `${addressOf(world, node)}:${slowPort}`,
+      ],
+    },
+  ])
+  return {
+    id: 'dns-slow',
+    breaks: 'Answers of the DNS Service to one pod take 0.3 s more.',
+    red: () => ['dns/latency'],
+    stepped: ['dns/latency'],
+    ...led,
+    async inject(context) {
+      const { world, workers } = context
+      const [node] = workers
+      const words = [slowPort, addressOf(world, node), world.dns.servers[0]?.ip ?? '']
+      pid = (await context.runOnNode(node, ['bash', '-c', slowServer, 'bash', ...words])).trim()
+      await led.inject(context)
+    },
+    async heal(context) {
+      await led.heal(context)
+      await context.runOnNode(context.workers[0], ['kill', pid])
+    },
+  }
 }
 
 /** Faults of name resolution. */
-export const dnsFaults: readonly Fault[] = [coreDnsAtZero, resolvConfReplaced]
+export const dnsFaults: readonly Fault[] = [coreDnsAtZero, resolvConfReplaced, policiesIgnored, answersSlow()]

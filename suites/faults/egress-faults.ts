@@ -1,6 +1,6 @@
 import type { Fault, FaultContext } from './fault.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
-import { addressOf } from './path-faults.ts'
+import { addressOf } from './node-address.ts'
 import { addressOfPod, type Victim } from './sandbox.ts'
 
 /** The fixture pods that ask in these checks. */

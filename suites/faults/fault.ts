@@ -88,7 +88,7 @@ export interface Fault {
   outcome: Extract<OutcomeKind, 'failed' | 'not-run'>
   /** Globs of the checks that can say nothing while it lasts: they must end as not-run. */
   inconclusive?: readonly string[] | ((ground: Ground) => readonly string[])
-  /** Globs of the checks with steps that are asked too; they take seconds each, so only those that it concerns. */
+  /** Globs of the checks with steps, or that last, which are asked too: they take seconds, so only those that it concerns. */
   stepped?: readonly string[]
   /** Milliseconds after which flows that stand still are a finding; shorter where all that is asked must be red. */
   settledMs?: number

@@ -11,7 +11,7 @@ const longPacketsDropped: Fault = {
   needs: { encapsulation: 'vxlan' },
   breaks: 'Packets of the overlay that are longer than 1,200 bytes are dropped between the two workers.',
   red: (world) => [
-    'pod-to-pod/cross-node/{large-body,long-datagram}',
+    'pod-to-pod/cross-node/{large-body,long-datagram,path-mtu,twice-mtu}',
     ...dnsAcrossWorkers(world, ['dns/*/large-tcp']),
   ],
   ...packetFilterFault((context) => {
@@ -25,7 +25,7 @@ const asking: Victim = { node: 'worker1', name: 'worker1-a' }
 const neighboursLongPacketsDropped: Fault = {
   id: 'neighbours-long-packets-dropped',
   breaks: 'Packets from one pod to another of its node are dropped when they are longer than 1,200 bytes.',
-  red: () => ['pod-to-pod/same-node/{large-body,long-datagram}'],
+  red: () => ['pod-to-pod/same-node/{large-body,long-datagram,path-mtu,twice-mtu}'],
   ...packetFilterFault((context) => [
     {
       pod: { node: 'worker1', name: 'worker1-b' },
@@ -42,7 +42,8 @@ const limited = '--hashlimit-above 20/sec --hashlimit-burst 200 --hashlimit-name
 const connectionsLimited: Fault = {
   id: 'connections-limited',
   breaks: 'One pod gets no more than 200 new connections at once from another node, as behind a SYN limit.',
-  red: () => ['pod-to-pod/cross-node/many-connections'],
+  // The same pod opens a crowd's share here, too, and is not let through with it.
+  red: () => ['pod-to-pod/cross-node/many-connections', 'pod-to-pod/concurrent'],
   ...packetFilterFault((context) => {
     const syn = ['-s', addressOfPod(context, asking), '-p', 'tcp', '--syn']
     return [

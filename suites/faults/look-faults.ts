@@ -151,7 +151,7 @@ function entryForgotten(): Fault {
     // Flannel's file matters when the next address is given; without Calico's route no answer reaches the pod.
     red: ({ cni = '' }) => [
       'cni/endpoints/listed',
-      ...(cni === 'flannel' ? [] : ['service/name/other-namespace']),
+      ...(cni === 'flannel' ? [] : ['service/name/other-namespace', 'dns/search-path']),
     ],
     outcome: 'failed',
     when: 'before-run',

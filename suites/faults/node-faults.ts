@@ -1,7 +1,8 @@
 import { agentPorts, hostPorts } from '../../helpers/agent/protocol.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
-import { addressOf, podsOn } from './path-faults.ts'
+import { addressOf } from './node-address.ts'
+import { podsOn } from './path-faults.ts'
 
 /** The servers' ports, over TCP and over UDP. */
 function toServers({ http, tcp, udp }: { http: number; tcp: number; udp: number }): string[][] {

@@ -1,5 +1,6 @@
 import type { Fault, FaultContext, Placement } from './fault.ts'
 import { dnsAnswers } from './dns-faults.ts'
+import { addressOf } from './node-address.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
 import { routeRemoved } from './route-fault.ts'
 import { runInPodNetwork } from './sandbox.ts'
@@ -11,7 +12,7 @@ const vxlanPorts: Readonly<Record<string, string>> = { flannel: '8472', cilium: 
 const podInterfaces: Readonly<Record<string, string>> = { flannel: 'cni0', calico: 'cali+' }
 
 /** Cilium's programs take packets from pod to pod without asking iptables or the routes of the node. */
-const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
+export const throughTheKernel = { cnis: Object.keys(podInterfaces) } as const
 
 /** Services whose endpoints are on both workers, or on one of them while both ask. */
 const crossingServices: readonly string[] = [
@@ -25,6 +26,8 @@ export const acrossWorkers: readonly string[] = [
   'pod-to-pod/cross-node/{tcp,udp,http}{,-ipv6}',
   'coverage/node-pairs/*',
   'pod-to-pod/cross-node/{source-address,large-body,long-datagram,many-connections}',
+  'pod-to-pod/cross-node/{icmp,path-mtu,twice-mtu}',
+  'pod-to-pod/concurrent',
   // A node reaches a pod of another as a pod does. The answers to pods that ask a node go to the node's address.
   'node/to-pod/other-node/*',
   ...crossingServices,
@@ -34,6 +37,7 @@ export const acrossWorkers: readonly string[] = [
 export const byChanceAcross: readonly string[] = [
   'service/{session-affinity,headless}',
   'egress/api-server/name',
+  'dns/{search-path,policy/*}',
 ]
 
 /** Checks of what DNS servers answer; DNS crosses between the workers only where a CoreDNS pod runs on one of them. */
@@ -49,12 +53,6 @@ export const dnsAcrossWorkers = (
   )
     ? answers
     : []
-
-export function addressOf(world: Placement, name: string): string {
-  const node = world.nodes.find((each) => each.name === name)
-  if (node === undefined) throw new Error(`no node ${name}`)
-  return node.address
-}
 
 /** Drops the overlay's packets from one worker to the other, where they arrive. */
 export function dropVxlan(
@@ -179,7 +177,7 @@ const neighboursDropped: Fault = {
   breaks: 'Packets between the pods of one node are dropped, on both workers.',
   needs: throughTheKernel,
   red: () => [
-    'pod-to-pod/same-node/*',
+    'pod-to-pod/{same-node/*,concurrent}',
     'coverage/node-pairs/*',
     'pod/ports/independent',
     'service/cluster-ip/*',

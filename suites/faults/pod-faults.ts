@@ -9,6 +9,9 @@ import { runInContainer, runInPodNetwork, stopContainer, type Victim } from './s
 
 const victim: Victim = { node: 'worker1', name: 'worker1-a' }
 
+/** Checks that ask the second container over loopback for what the agent cannot see by itself. */
+const askTools = ['pod-to-pod/*/{icmp,path-mtu}']
+
 const setLoopback = async (context: FaultContext, state: 'up' | 'down'): Promise<void> => {
   await runInPodNetwork(context, victim, ['ip', 'link', 'set', 'lo', state])
 }
@@ -18,6 +21,7 @@ const loopbackDown: Fault = {
   breaks: 'The interface lo is down in one fixture pod.',
   // What a pod sends to its own address goes over lo, too: one of the pods behind a headless Service is the asking one.
   red: () => ['loopback/between-containers/*', 'service/headless'],
+  inconclusive: askTools,
   outcome: 'failed',
   when: 'before-run',
   inject: (context) => setLoopback(context, 'down'),
@@ -48,7 +52,7 @@ const podKilled: Fault = {
     'pod/{interface/host-end,namespace/own}',
     'cni/{endpoints/listed,address-range/of-node}',
     'coverage/node-pairs/tcp',
-    'pod-to-pod/same-node/{tcp,http,source-address,long-datagram}',
+    'pod-to-pod/same-node/{tcp,http,source-address,long-datagram,icmp,path-mtu,twice-mtu}',
     'service/cluster-ip/{,from-node/}{tcp,http}',
     'service/external-traffic-policy/local/{tcp,http}',
     'service/{without-selector,internal-traffic-policy}',
@@ -83,6 +87,7 @@ const neighbourContainerGone: Fault = {
   id: 'neighbour-container-gone',
   breaks: 'The second container of one pod is stopped: nobody answers on 127.0.0.1, and its port is free.',
   red: () => ['loopback/between-containers/*', 'loopback/shared-ports'],
+  inconclusive: askTools,
   // The pod leaves the headless Service when its kubelet notices, which is before or after the question.
   either: ['dns/*/{headless,hostname}-*'],
   outcome: 'failed',

@@ -1,5 +1,6 @@
 import { Address4 } from 'ip-address'
 import type { Fault, FaultContext } from './fault.ts'
+import { runInPodNetwork, type Victim } from './sandbox.ts'
 
 type Ways = Pick<FaultContext, 'runOnNode' | 'workers' | 'world'>
 
@@ -33,6 +34,7 @@ export function routeRemoved(about: Pick<Fault, 'needs' | 'red'>): Fault {
       'pod-to-pod/cross-node/delivery-back',
       'service/{session-affinity,headless}',
       'egress/api-server/name',
+      'dns/{search-path,policy/*}',
     ],
     breaks: 'The first worker has no route to the pods of the second.',
     outcome: 'failed',
@@ -47,6 +49,64 @@ export function routeRemoved(about: Pick<Fault, 'needs' | 'red'>): Fault {
       return back.length === 0 ? undefined : `the route came back by itself: ${back.join(', ')}`
     },
     heal: (context) => change(context, 'replace', removed),
+  }
+}
+
+/** Bytes. Above what IPv4 guarantees, and far below what any overlay takes. */
+const narrowMtu = '1300'
+
+/** The pods of the first worker that send long packets to the second. */
+const senders: readonly Victim[] = [
+  { node: 'worker1', name: 'worker1-a' },
+  { node: 'worker1', name: 'worker1-b' },
+]
+
+/**
+ * What a router has told the kernel of a pod goes with the routes that it was told about; else it lasts ten minutes. Routes
+ * by the same gateway share it: it is gone when the last of them is.
+ */
+async function forgetPaths(context: FaultContext): Promise<void> {
+  for (const pod of senders) {
+    const make = async (action: 'add' | 'del', route: string): Promise<void> => {
+      await runInPodNetwork(context, pod, ['ip', 'route', action, ...route.trim().split(/\s+/)])
+    }
+    const routes = (await runInPodNetwork(context, pod, ['ip', 'route', 'show'])).split('\n')
+    const byGateway = routes.filter((route) => route.includes(' via '))
+    for (const route of byGateway) await make('del', route)
+    for (const route of byGateway) await make('add', route)
+  }
+}
+
+/** A tunnel or a link on the way takes shorter packets than its ends believe, and says so. */
+export function routesNarrowed(about: Pick<Fault, 'needs'>): Fault {
+  let whole: string[] = []
+  return {
+    ...about,
+    id: 'path-narrowed',
+    breaks: `The first worker takes packets to pods of the second up to ${narrowMtu} bytes, and tells the sender of longer ones.`,
+    red: () => ['pod-to-pod/cross-node/path-mtu'],
+    // Those that are on their way before the word is there are lost; later ones are cut.
+    either: ['pod-to-pod/cross-node/long-datagram'],
+    outcome: 'failed',
+    when: 'before-run',
+    async inject(context) {
+      whole = await routesBetween(context)
+      await change(
+        context,
+        'replace',
+        whole.map((route) => `${route.trim()} mtu ${narrowMtu}`),
+      )
+    },
+    async vacuous(context) {
+      if (whole.length === 0) return 'there was no such route'
+      const routes = await routesBetween(context)
+      const wide = routes.filter((route) => !route.includes(`mtu ${narrowMtu}`))
+      return wide.length === 0 ? undefined : `routes became wide by themselves: ${wide.join(', ')}`
+    },
+    async heal(context) {
+      await change(context, 'replace', whole)
+      await forgetPaths(context)
+    },
   }
 }
 

@@ -71,7 +71,7 @@ export const statusFaults: readonly Fault[] = [
     breaks: 'The API reports an address outside the pod CIDR for one pod, which its interface does not have.',
     red: () => ['pod/address/in-range', 'pod/address/own', 'cni/{endpoints/listed,address-range/of-node}'],
     // Calico believes the API and takes its own address from the pod, which then asks in vain.
-    either: ['service/name/other-namespace'],
+    either: ['service/name/other-namespace', 'dns/search-path'],
     field: 'podIP',
     // TEST-NET-1 of RFC 5737: in nobody's pod CIDR.
     says: () => '192.0.2.1',

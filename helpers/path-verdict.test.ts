@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest'
+import { defineCheck, type Check } from './check.ts'
+import type { WireProbe, WireResult } from './agent/protocol.ts'
+import type { Observation } from './observation.ts'
+import { makePlan } from './plan/plan.ts'
+import type { PlannedProbe } from './plan/planned.ts'
+import { observe } from './verdict.ts'
+import { healthyWorld } from './world.testdata.ts'
+
+const world = healthyWorld()
+const base = { level: 'extended', covers: ['P3'], requirement: 'It MUST work.', features: ['icmp'] } as const
+const pods = { here: { node: 'worker1' }, there: { node: 'worker2' } } as const
+
+/** What is observed of the first probe of a check, where every question has the answer that is given for it. */
+function seen(
+  check: Check,
+  answer: (wire: WireProbe, index: number) => Partial<WireResult> | undefined,
+): Observation {
+  const [planned] = makePlan([check], world).probes as [PlannedProbe]
+  const asked = [...planned.questions, ...(planned.receipt === undefined ? [] : [planned.receipt])]
+  const results = new Map<string, WireResult>()
+  for (const [index, { agent, wire }] of asked.entries()) {
+    const said = answer(wire, index)
+    if (said !== undefined)
+      results.set(`${agent}/${wire.id}`, { id: wire.id, end: 'answered', attempts: 1, ms: 1, ...said })
+  }
+  return observe(
+    planned,
+    { result: (agent, id) => results.get(`${agent}/${id}`), fault: () => undefined },
+    world,
+  )
+}
+
+describe('echo requests', () => {
+  const check = defineCheck({
+    ...base,
+    features: [...base.features],
+    covers: [...base.covers],
+    id: 'test/ping',
+    pods,
+    probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol: 'icmp' }],
+  })
+  const reply = (from: string) => ({ replies: [{ from, seq: 1, ttl: 62, ms: 0.2 }] })
+  const asked = world.pods.find(({ name }) => name === 'worker2-a')?.ip ?? ''
+
+  test('a reply from the address that was asked', () => {
+    expect(seen(check, () => reply(asked)).verdict).toBe('reached')
+  })
+
+  test('a reply from another address is one from somebody else', () => {
+    expect(seen(check, () => reply('10.244.9.9'))).toMatchObject({
+      verdict: 'wrong-peer',
+      detail: `${asked} was asked, 10.244.9.9 replied`,
+    })
+  })
+
+  test('no reply, and no word of it, is no evidence', () => {
+    expect(seen(check, () => ({})).verdict).toBe('unknown')
+    expect(seen(check, () => undefined).verdict).toBe('unknown')
+    expect(seen(check, () => ({ end: 'local-error' })).verdict).toBe('unknown')
+  })
+
+  test('silence after requests that were sent is silence', () => {
+    expect(seen(check, () => ({ end: 'timeout', detail: '3 echo requests were sent' })).verdict).toBe(
+      'timed-out',
+    )
+  })
+})
+
+describe('the path of long packets', () => {
+  const check = defineCheck({
+    ...base,
+    features: [],
+    covers: [...base.covers],
+    id: 'test/path',
+    pods,
+    probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram', size: 'path-mtu' }],
+  })
+  const path = { interfaceMtu: 1_500, mtu: 1_450 }
+  const received = (wire: WireProbe): string[] => (wire.kind === 'receipts' ? wire.nonces : [])
+
+  test('all arrive and nobody asks for shorter ones; how long they were is told', () => {
+    const observation = seen(check, (wire) =>
+      wire.kind === 'receipts' ? { received: received(wire) } : { path },
+    )
+    expect(observation).not.toHaveProperty('latencyMs')
+    expect(observation).toMatchObject({
+      verdict: 'reached',
+      asked: 3,
+      answered: 3,
+      detail: 'packets of 1450 bytes were sent, the interface has an MTU of 1500',
+    })
+  })
+
+  test('one arrives of three: one may be lost', () => {
+    expect(
+      seen(check, (wire) => (wire.kind === 'receipts' ? { received: received(wire).slice(0, 1) } : { path }))
+        .verdict,
+    ).toBe('reached')
+  })
+
+  test('none arrives', () => {
+    expect(seen(check, (wire) => (wire.kind === 'receipts' ? { received: [] } : { path }))).toMatchObject({
+      verdict: 'timed-out',
+      detail: expect.stringContaining("as long as the sender's kernel takes the path to be"),
+    })
+  })
+
+  test('a router asks for shorter ones, although all arrive', () => {
+    expect(
+      seen(check, (wire) =>
+        wire.kind === 'receipts' ? { received: received(wire) } : { path: { ...path, told: 1_300 } },
+      ),
+    ).toMatchObject({ verdict: 'wrong-answer', detail: expect.stringContaining('takes 1300 bytes at most') })
+  })
+
+  test('all arrive, but nothing is known of the path', () => {
+    expect(
+      seen(check, (wire) =>
+        wire.kind === 'receipts' ? { received: received(wire) } : { end: 'local-error' },
+      ).verdict,
+    ).toBe('unknown')
+  })
+})
+
+describe('the time that DNS takes', () => {
+  const check = defineCheck({
+    ...base,
+    features: [],
+    covers: [...base.covers],
+    id: 'test/latency',
+    pods,
+    probes: [{ from: 'here', resolve: 'own-service', at: 'service-ip', protocol: 'udp', withinMs: 100 }],
+  })
+  const { serviceIp = '' } = world.pods.find(({ name }) => name === 'worker1-a') ?? {}
+  const right = { rcode: 'NOERROR', answers: [serviceIp] }
+
+  test('half within the limit: the other half may be slow', () => {
+    const observation = seen(check, (_wire, index) => ({ ...right, ms: index % 2 === 0 ? 1 : 190 }))
+    expect(observation).toMatchObject({ verdict: 'reached', asked: 32 })
+    expect(observation.detail).toBe('32 answers, half of them within 95.5 ms')
+  })
+
+  test('more than half too slow', () => {
+    const observation = seen(check, (_wire, index) => ({ ...right, ms: index % 4 === 0 ? 1 : 301 }))
+    expect(observation).toMatchObject({
+      verdict: 'timed-out',
+      detail: '32 answers, half of them within 301 ms instead of 100 ms',
+    })
+  })
+
+  test('an answer to a question that was sent again took as long as that', () => {
+    expect(seen(check, () => ({ ...right, attempts: 2 })).verdict).toBe('timed-out')
+  })
+
+  test('a wrong answer counts before a slow one', () => {
+    expect(seen(check, () => ({ ...right, answers: ['10.0.0.1'], ms: 400 })).verdict).toBe('wrong-answer')
+  })
+})
+
+describe('the resolver of a pod', () => {
+  const check = defineCheck({
+    ...base,
+    features: [],
+    covers: [...base.covers],
+    id: 'test/lookup',
+    pods,
+    probes: [{ from: 'here', lookup: 'with-svc' }],
+  })
+  const ips = world.services.get('echo')?.ips ?? []
+
+  test('finds what the API says', () => {
+    expect(seen(check, () => ({ answers: [...ips] })).verdict).toBe('reached')
+  })
+
+  test('finds something else', () => {
+    expect(seen(check, () => ({ answers: ['192.0.2.7'] }))).toMatchObject({
+      verdict: 'wrong-answer',
+      detail: `echo.cnic-main.svc: 192.0.2.7; the API objects say ${ips.join(', ')}`,
+    })
+  })
+
+  test('finds nothing, or gets no answer', () => {
+    expect(seen(check, () => ({ end: 'no-such-name' })).verdict).toBe('no-such-name')
+    expect(seen(check, () => ({ end: 'timeout' })).verdict).toBe('timed-out')
+  })
+})
