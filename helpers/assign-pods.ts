@@ -15,6 +15,8 @@ export interface WantedPod {
   dns?: 'own' | undefined
   /** A pod of the check's own: no fixture pod stands for it. */
   own?: true | undefined
+  /** It serves on for a while when its deletion is asked for. */
+  lingers?: true | undefined
 }
 
 /**

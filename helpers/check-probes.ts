@@ -43,6 +43,10 @@ export const podSchema = z.strictObject({
     .describe(
       "A pod of the check's own, like a fixture pod: it runs between the steps that start and stop it.",
     ),
+  lingers: z
+    .literal(true)
+    .optional()
+    .describe('It serves on for a while when its deletion is asked for; only a pod of the own.'),
 })
 
 /** The server outside the cluster as one who asks; no pod of a check has this name. Also that of its agent. */

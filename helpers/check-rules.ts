@@ -140,6 +140,10 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
   const ownWithDns = Object.keys(wanted).filter(
     (role) => wanted[role]?.own === true && wanted[role].dns !== undefined,
   )
+  const lingering = Object.keys(wanted).filter((role) => {
+    const { own, lingers } = wanted[role] ?? {}
+    return lingers === true && own !== true
+  })
   return [
     ...left,
     ...(Object.hasOwn(pods, outsideName)
@@ -148,6 +152,10 @@ function podProblems({ pods, probes }: CheckPart): CheckProblem[] {
     ...ownWithDns.map((role) => ({
       path: ['pods', role, 'dns'],
       message: "a pod of the check's own has the DNS settings of most pods",
+    })),
+    ...lingering.map((role) => ({
+      path: ['pods', role],
+      message: "only a pod of the check's own is deleted while it is asked",
     })),
     ...onHosts.map((role) => ({
       path: ['pods', role],
@@ -260,7 +268,12 @@ function stepsProblems(
   { pods, policies = {}, services = {} }: CheckPart,
   steps: readonly Step[],
 ): CheckProblem[] {
-  const named = new Map(Object.entries(pods).map(([role, pod]) => [role, pod?.own === true]))
+  const named = new Map(
+    Object.entries(pods).map(([role, pod]) => [
+      role,
+      { own: pod?.own === true, lingers: pod?.lingers === true },
+    ]),
+  )
   return stepProblems({ pods: named, policies, services }, steps).map((message) => ({
     path: ['steps'],
     message,

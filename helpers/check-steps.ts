@@ -68,29 +68,59 @@ const policySchema = z
 export type Policy = z.infer<typeof policySchema>
 export type PolicyPeer = z.infer<typeof policyPeerSchema>
 
+/** Stands for all fixture pods of `main`. */
+export const everyPod = 'every-pod'
+
 /** A Service of the check's own, in `main`, with the ports of the fixture Services. */
 const serviceSchema = z.strictObject({
-  selects: name.describe('The pod of the check behind it, by label.'),
+  selects: z
+    .union([z.literal(everyPod), name, names.min(1)])
+    .describe(
+      'The pod of the check behind it, by label; of several, each is a pod of its own. every-pod: the fixture pods of `main`.',
+    ),
+  affinitySeconds: z
+    .int()
+    .min(1)
+    .max(60)
+    .optional()
+    .describe('A client stays with the endpoint that it met, until it has been silent for so long.'),
 })
 export type OwnService = z.infer<typeof serviceSchema>
 
+/** The pods of its check that a Service selects by their roles. */
+export const selectedBy = ({ selects }: OwnService): readonly string[] =>
+  selects === everyPod ? [] : typeof selects === 'string' ? [selects] : selects
+
+/** What a Service can be changed to, in the words of Kubernetes. */
+const serviceTypeSchema = z.enum(['ClusterIP', 'NodePort'])
+export type ServiceType = z.infer<typeof serviceTypeSchema>
+
 /**
  * Every one of `from` asks every one of `to`, over every protocol. What must come of it follows from the policies in
- * force, from the pods that run and from the Services that exist.
+ * force, from the pods that run and from the Services that exist: of several endpoints every one answers, one that is
+ * being deleted only where there is no other.
  */
 const flowSchema = z.strictObject({
   from: names.min(1),
-  to: names.min(1).describe('Pods of the check; with cluster-ip also its Services.'),
+  to: names
+    .min(1)
+    .describe('Pods of the check; with cluster-ip also its Services, with node-port and record these alone.'),
   via: z
-    .enum(['pod-ip', 'cluster-ip', 'pod-record', 'former-ip', 'former-record'])
+    .enum(['pod-ip', 'cluster-ip', 'node-port', 'pod-record', 'record', 'former-ip', 'former-record'])
     .default('pod-ip')
     .describe(
-      "cluster-ip: through a Service, for a pod the one with that one pod behind it. pod-record: the A record of the pod's address. former-ip, former-record: the address that the pod had before it was stopped, and its A record; nothing may answer there.",
+      "cluster-ip: through a Service, for a pod the one with that one pod behind it. node-port: at every node. pod-record: the A record of the pod's address. record: no connection; every DNS server is asked for the Service's A record. former-ip, former-record: the address that the pod had before it was stopped, and its A record; nothing may answer there.",
     ),
   protocols: z
     .array(z.enum(['tcp', 'udp', 'http']))
     .min(1)
     .max(most, tooMany),
+  keeps: z
+    .literal('source-port')
+    .optional()
+    .describe(
+      'Each client asks from one port in all steps, as with one socket: to connection tables it is one conversation. Only udp to a Service via cluster-ip.',
+    ),
 })
 export type Flow = z.infer<typeof flowSchema>
 
@@ -99,7 +129,17 @@ const stepSchema = z.strictObject({
   apply: names.default([]).describe('Policies and Services that are created first.'),
   delete: names.default([]).describe('Policies and Services that are deleted first.'),
   start: names.default([]).describe('Pods of its own that are created first, and awaited.'),
+  terminate: names
+    .default([])
+    .describe('Pods of its own that linger: their deletion is asked for first, and not awaited.'),
   stop: names.default([]).describe('Pods of its own that are deleted first, and awaited.'),
+  waits: z
+    .literal('affinity')
+    .optional()
+    .describe(
+      'First nobody asks for longer than the Services of the check keep their clients. Then one of these must have met another endpoint than before.',
+    ),
+  types: byName(serviceTypeSchema).default({}).describe('Services that are given another type first.'),
   traces: names
     .default([])
     .describe('Pods of its own whose traces on their node must be there while they run, and gone after it.'),
@@ -147,7 +187,10 @@ export type PolicyInput<Pod extends string> = {
 }
 
 /** A Service of its own as an author writes it. */
-export type ServiceInput<Pod extends string> = { selects: Pod }
+export type ServiceInput<Pod extends string> = {
+  selects: Pod | Roles<Pod> | typeof everyPod
+  affinitySeconds?: number
+}
 
 /** Flows as an author writes them. */
 export type FlowInput<Pod extends string, Service extends string = never> = {
@@ -155,17 +198,20 @@ export type FlowInput<Pod extends string, Service extends string = never> = {
   to: Roles<Pod | Service>
   via?: Flow['via']
   protocols: readonly Flow['protocols'][number][]
+  keeps?: Flow['keeps']
 }
 
 /** A step as an author writes it. */
 export type StepInput<Pod extends string, Service extends string = never> = Omit<
   z.input<typeof stepSchema>,
-  'flows' | 'apply' | 'delete' | 'start' | 'stop' | 'traces'
+  'flows' | 'apply' | 'delete' | 'start' | 'stop' | 'terminate' | 'types' | 'traces'
 > & {
   apply?: readonly string[]
   delete?: readonly string[]
   start?: Roles<Pod>
   stop?: Roles<Pod>
+  terminate?: Roles<Pod>
+  types?: Readonly<Partial<Record<Service, ServiceType>>>
   traces?: Roles<Pod>
   flows: readonly FlowInput<Pod, Service>[]
   newcomer?: { like: Pod; to: Roles<Pod> }

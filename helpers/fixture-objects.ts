@@ -221,6 +221,12 @@ export function serviceObject({ name, namespace, labels: own, selector, spec }: 
   }
 }
 
+/** What a Service has that keeps its clients. */
+export const stickySpec = (timeoutSeconds: number): NonNullable<ServiceParts['spec']> => ({
+  sessionAffinity: 'ClientIP',
+  sessionAffinityConfig: { clientIP: { timeoutSeconds } },
+})
+
 /** Seconds that a client of `echo-sticky` stays with its endpoint: longer than any run, as is the default. */
 const stickySeconds = 10_800
 
@@ -244,12 +250,7 @@ function fixtureServiceObject(
       ...(headless === true ? { clusterIP: 'None' } : {}),
       ...(nodePort === true ? { type: 'NodePort' } : {}),
       ...(namedTargets === true ? { ports: namedPorts } : {}),
-      ...(sticky === true
-        ? {
-            sessionAffinity: 'ClientIP',
-            sessionAffinityConfig: { clientIP: { timeoutSeconds: stickySeconds } },
-          }
-        : {}),
+      ...(sticky === true ? stickySpec(stickySeconds) : {}),
       ...(nodeLocal === true ? { internalTrafficPolicy: 'Local' } : {}),
       ...(externalLocal === true ? { externalTrafficPolicy: 'Local' } : {}),
     },

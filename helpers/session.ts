@@ -8,8 +8,8 @@ import type { Outcome } from './observation.ts'
 import { specsOf } from './fixture-objects.ts'
 import type { Kube } from './kube.ts'
 import { startNewcomer } from './steps/newcomer.ts'
-import { createService } from './steps/own-services.ts'
-import { deletePod, startPod, type PodStart } from './steps/own-pods.ts'
+import { changeService, createService } from './steps/own-services.ts'
+import { deletePod, startPod } from './steps/own-pods.ts'
 import { planOf } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { gapsIn, NodeLooks, type Looks, type NodeAccess } from './looks/node-looks.ts'
@@ -200,22 +200,17 @@ export class Session {
       ...(looks === undefined ? {} : { tracer: this.#tracer(looks, world) }),
       ask,
       startNewcomer: (template, newcomer, first) => startNewcomer(kube, world, template, newcomer, first),
-      startPod: (pod) => this.#startPod(pod, world, options),
+      startPod: (pod) => startPod(kube, world, pod, options),
+      meetPods: (pods) => this.#agents.connect(pods),
+      terminatePod: ({ name, namespace }) =>
+        kube.core.deleteNamespacedPod({ name, namespace: world.namespaces[namespace] }),
       stopPod: (pod) => this.#stopPod(pod),
       createService: (service) => createService(kube, service),
+      changeService: (service, type) => changeService(kube, service, type),
       deleteService: (target) => kube.core.deleteNamespacedService(target),
       livingPods: () => readLivingPods(kube),
     }
     return [...unsupported, ...(await runSteps(runnable, context))]
-  }
-
-  /** Starts a pod of a check's own; its agent is asked with all others from now on. */
-  async #startPod(pod: WorldPod, world: World, options: RunOptions): Promise<PodStart> {
-    const { kube } = this.#options
-    const start = await startPod(kube, world, pod, options)
-    if (start.state !== 'ready') return start
-    await this.#agents.connect([pod])
-    return start
   }
 
   #tracer(looks: NodeLooks, world: World): Tracer {

@@ -136,13 +136,13 @@ function latencyOf(planned: PlannedProbe, replies: Replies): Judgement | undefin
 /** What is wrong with who answered the connections to a Service, all of which were answered by someone who may. */
 function backendsOff(planned: PlannedProbe, replies: Replies): Judgement | undefined {
   const { probe, mayAnswer, questions } = planned
-  if (!('service' in probe) || probe.expect !== 'reached') return undefined
+  if (!('answeredBy' in probe) || probe.expect !== 'reached') return undefined
   const answers = questions.map(({ agent, wire }) => replies.result(agent, wire.id)?.identity?.podUid)
   const backends = mayAnswer.map(({ uid, fullName }) => ({
     name: fullName,
     answers: answers.filter((each) => each === uid).length,
   }))
-  const problem = backendsProblem(probe.answeredBy, backends, questions.length)
+  const problem = backendsProblem(probe.answeredBy ?? 'any-endpoint', backends, questions.length)
   return problem === undefined ? undefined : unlessDead(planned, problem, replies)
 }
 
@@ -309,8 +309,9 @@ function describe(planned: PlannedProbe): string {
   const { probe, from, to, record } = planned
   if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
   if ('target' in probe) return `${from.name} -> ${to.name}`
-  if ('resolve' in probe)
-    return `${from.name} asks ${to.name} for ${record?.type} of ${record?.name} over ${probe.protocol}`
   const { via, protocol } = wayOf(planned)
-  return `${from.name} -> ${to.name} via ${via} over ${protocol}`
+  if (record !== undefined)
+    return `${from.name} asks ${to.name} for ${record.type} of ${record.name} over ${protocol}`
+  const port = 'sourcePort' in probe && probe.sourcePort !== undefined ? ' from the same port as ever' : ''
+  return `${from.name} -> ${to.name} via ${via} over ${protocol}${port}`
 }

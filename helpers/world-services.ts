@@ -36,14 +36,18 @@ export async function readServices(kube: Kube, namespace: string): Promise<Map<s
   return read
 }
 
+/** Node ports by the name of their port. */
+export const nodePortsOf = (spec: V1Service['spec']): Record<string, number> =>
+  Object.fromEntries(
+    (spec?.ports ?? []).flatMap(({ name, nodePort }) =>
+      name === undefined || nodePort === undefined ? [] : [[name, nodePort]],
+    ),
+  )
+
 function worldService({ metadata, spec }: V1Service, slices: readonly V1EndpointSlice[]): WorldService {
   return {
     ips: (spec?.clusterIPs ?? []).filter((ip) => ip !== '' && ip !== 'None'),
-    nodePorts: Object.fromEntries(
-      (spec?.ports ?? []).flatMap(({ name, nodePort }) =>
-        name === undefined || nodePort === undefined ? [] : [[name, nodePort]],
-      ),
-    ),
+    nodePorts: nodePortsOf(spec),
     ready: slices
       .filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === metadata?.name)
       // The API writes null where a Service selects no pod, whatever the type says.

@@ -31,6 +31,8 @@ export interface WorldPod extends Party, FixtureSpec {
   labels: Readonly<Record<string, string>>
   /** ClusterIP of the Service that has this pod alone behind it; only in `main`. */
   serviceIp?: string
+  /** It serves on for a while when its deletion is asked for; only pods of checks' own. */
+  lingers?: true
 }
 
 /** A node as the API server reports it. */

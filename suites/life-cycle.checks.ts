@@ -1,5 +1,6 @@
 import type { FlowInput } from '../helpers/check-steps.ts'
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { serviceLifeChecks } from './service-life.checks.ts'
 
 /**
  * What comes and goes: a pod that is deleted and made again under the same name, a Service that is created and deleted.
@@ -182,4 +183,5 @@ export const lifeCycleChecks: readonly Check[] = [
   formerRecord,
   serviceCreation,
   serviceDeletion,
+  ...serviceLifeChecks,
 ]

@@ -116,6 +116,7 @@ const verbs: Readonly<Record<string, string>> = {
   read: 'get',
   list: 'list',
   create: 'create',
+  patch: 'patch',
   delete: 'delete',
 }
 const resourceOf = (kind: string): string =>

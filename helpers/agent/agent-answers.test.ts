@@ -69,6 +69,23 @@ test('one-way datagrams: the receiver tells which ones came', async () => {
   expect(receipt).toMatchObject({ end: 'answered', received: ['oneway-datagram-1', 'oneway-datagram-3'] })
 })
 
+test('a source port that is named is kept from probe to probe', async () => {
+  const seen: number[] = []
+  const server = createSocket('udp4')
+  server.on('message', (_message, { port, address }) => {
+    seen.push(port)
+    server.send('no identity', port, address)
+  })
+  server.bind(0, beta.host)
+  await once(server, 'listening')
+  const { port } = server.address()
+  const about = { kind: 'udp', host: beta.host, port, nonce: 'n', timeoutMs: 100 } as const
+  const probe = (id: number): WireProbe => ({ ...about, id, sourcePort: 62_007, toService: true })
+  for (const id of [1, 2, 3]) expect(await askOne(probe(id))).toMatchObject({ end: 'bad-answer' })
+  server.close()
+  expect(new Set(seen)).toEqual(new Set([62_007]))
+})
+
 test('a closed port refuses, over TCP, HTTP and UDP', async () => {
   const { tcp } = await freePorts('127.0.0.9')
   const results = await ask([

@@ -67,6 +67,28 @@ test('SIGTERM ends the server at once; it starts again over the socket file that
   expect(results).toMatchObject([{ end: 'answered' }, { end: 'answered', received: [] }])
 })
 
+test('a server that lingers serves on after SIGTERM until nobody controls its agent', async () => {
+  const pod = await agents.pod('lasting', '127.0.0.7', await freePorts('127.0.0.7'), 60_000)
+  const { client } = await agents.client(pod)
+  const exit = once(pod.server, 'exit')
+  pod.server.kill('SIGTERM')
+  await sleep(300)
+  const fromBeta = await agents.client(beta)
+  expect(await askAll(fromBeta, [peerProbe(1, 'tcp', pod.host, pod.ports.tcp)])).toMatchObject([
+    { end: 'answered', identity: { podUid: 'uid-lasting' } },
+  ])
+  client.close()
+  expect(await exit).toEqual([0, null])
+})
+
+test('and no longer than it may', async () => {
+  const pod = await agents.pod('late', '127.0.0.8', await freePorts('127.0.0.8'), 200)
+  await agents.client(pod)
+  const exit = once(pod.server, 'exit')
+  pod.server.kill('SIGTERM')
+  expect(await exit).toEqual([0, null])
+})
+
 test('the prober ends when its stdin does, and when it is told to; a broken command stream is an error', async () => {
   const [eof, told, broken] = [
     await agents.client(alpha),

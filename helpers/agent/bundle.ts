@@ -12,6 +12,7 @@ export const programModules = [
   'frames',
   'idle',
   'identity',
+  'linger',
   'main',
   'probe-connect',
   'probe-datagram',

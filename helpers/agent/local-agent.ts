@@ -25,7 +25,7 @@ export class LocalAgents implements AsyncDisposable {
   }
 
   /** Starts a "pod": a server on a loopback address (undefined: on all) and the given ports, ready when this settles. */
-  async pod(name: string, host: string | undefined, ports: LocalPorts): Promise<LocalPod> {
+  async pod(name: string, host: string | undefined, ports: LocalPorts, lingerMs?: number): Promise<LocalPod> {
     const env = {
       PATH: process.env['PATH'],
       POD_UID: `uid-${name}`,
@@ -38,6 +38,7 @@ export class LocalAgents implements AsyncDisposable {
       AGENT_HTTP_PORT: String(ports.http),
       AGENT_TCP_PORT: String(ports.tcp),
       AGENT_UDP_PORT: String(ports.udp),
+      ...(lingerMs === undefined ? {} : { AGENT_LINGER_MS: String(lingerMs) }),
     }
     return {
       name,

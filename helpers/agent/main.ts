@@ -1,6 +1,7 @@
 import { askFirst, type FirstPlan } from './first-packets.ts'
 import { encodeLine, LineReader } from './frames.ts'
 import { readSelf, receiptsSocket } from './identity.ts'
+import { control, linger, lingerOptions } from './linger.ts'
 import { Prober, socketCap, type FrameBody } from './prober.ts'
 import { agentPorts, protocolVersion, toolsPorts, type Command } from './protocol.ts'
 import { shortenLookups } from './resolve.ts'
@@ -20,7 +21,10 @@ const self = readSelf(process.env)
 
 async function serve(): Promise<void> {
   // As process 1 of its container it has no default handlers: without these a deletion would take its whole grace period.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0))
+  const end = (): void => process.exit(0)
+  const lingering = lingerOptions(process.env)
+  process.on('SIGINT', end)
+  process.once('SIGTERM', lingering === undefined ? end : () => linger(lingering, end))
   await startServers(self, {
     host: process.env['AGENT_HOST'],
     ports: {
@@ -44,6 +48,8 @@ function frameWriter(): (frame: FrameBody) => void {
 }
 
 function probe(): void {
+  const lingering = lingerOptions(process.env)
+  if (lingering !== undefined) control(lingering)
   shortenLookups(process.env)
   watchStalls()
   const send = frameWriter()

@@ -106,7 +106,8 @@ export class Prober {
     const waitedMs = await this.#waitForSocket()
     const ports = this.#ports[transportOf(probe)]
     const range = 'toService' in probe ? 'service' : 'direct'
-    const trial = new Trial(probe.timeoutMs, () => ports.take(range))
+    const kept = 'sourcePort' in probe ? probe.sourcePort : undefined
+    const trial = new Trial(probe.timeoutMs, () => kept ?? ports.take(range))
     try {
       this.#start(probe, trial)
     } catch (error) {

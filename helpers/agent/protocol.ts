@@ -48,6 +48,8 @@ export type WireProbe =
       nonce: string
       timeoutMs: number
       toService?: ToService
+      /** Asked from this port and no other; the next one of its number must wait until this probe has ended. */
+      sourcePort?: number
       /** A datagram is made as long as the MTU of the pod's interface, or twice as long: then it travels in pieces. */
       fill?: 'mtu' | 'twice-mtu'
       /** Only tcp: the connection is silent for so long, and then used again. */
@@ -243,4 +245,4 @@ export type Frame = { seq: number } &
   )
 
 /** Raised whenever the meaning of a frame changes. */
-export const protocolVersion = 2
+export const protocolVersion = 3

@@ -17,6 +17,9 @@ const ranges = { direct: [10_000, 10_000], service: [32_768, 28_232] } as const
 
 export type PortRange = keyof typeof ranges
 
+/** Ports that only a probe has that names its own: first and number. Above all that the kernel gives out. */
+export const keptPorts = [62_000, 3_000] as const
+
 /** How many probes of one kind can have a port of their own. */
 export const portsPerRange = ranges.direct[1]
 

@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import type { Of, RecordType, WireProbe } from '../agent/protocol.ts'
 import type { Flow } from '../check-steps.ts'
 import type { Check } from '../check.ts'
-import type { ApiProbe, LookProbe, Probe, Verdict } from '../check-probes.ts'
+import type { ApiProbe, LookProbe, Probe, ServiceProbe, Verdict } from '../check-probes.ts'
 import type { Target } from '../check-targets.ts'
 import type { End } from '../observation.ts'
 import type { Party, World, WorldPod } from '../world.ts'
@@ -26,6 +26,10 @@ interface FlowProbe {
   via: Flow['via']
   protocol: Flow['protocols'][number]
   expect: Verdict
+  /** any-endpoint unless said. */
+  answeredBy?: ServiceProbe['answeredBy']
+  /** The port that all questions of the check come from. */
+  sourcePort?: number
 }
 
 /** A record as the API objects want it. */

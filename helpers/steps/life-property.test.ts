@@ -8,7 +8,7 @@ import { healthyWorld } from '../world.testdata.ts'
 
 const world = healthyWorld()
 const pods = {
-  one: { node: 'worker1', own: true },
+  one: { node: 'worker1', own: true, lingers: true },
   two: { node: 'worker2', own: true },
   near: { node: 'worker1' },
   far: { node: 'worker2' },
@@ -17,15 +17,28 @@ type Role = keyof typeof pods
 
 const owned = fc.subarray<Role>(['one', 'two'])
 const beside = { from: ['near'], to: ['far'], protocols: ['tcp'] } as const
+const services = { front: { selects: ['one', 'two'] } } as const
 const flow = fc.record({
   from: fc.constantFrom<[Role]>(['near'], ['far'], ['one']),
-  to: fc.constantFrom<[Role]>(['one'], ['two'], ['near']),
-  via: fc.constantFrom('pod-ip', 'former-ip', 'former-record', 'pod-record', 'cluster-ip'),
+  to: fc.constantFrom<[Role | 'front']>(['one'], ['two'], ['near'], ['front']),
+  via: fc.constantFrom(
+    'pod-ip',
+    'former-ip',
+    'former-record',
+    'pod-record',
+    'cluster-ip',
+    'node-port',
+    'record',
+  ),
   protocols: fc.constant(['tcp'] as const),
 })
 const step = fc.record({
   start: owned,
+  terminate: fc.subarray<Role>(['one']),
   stop: owned,
+  apply: fc.subarray(['front']),
+  delete: fc.subarray(['front']),
+  types: fc.constantFrom({}, {}, { front: 'NodePort' } as const, { front: 'ClusterIP' } as const),
   flows: fc.array(flow, { minLength: 1, maxLength: 2 }),
   role: fc.constantFrom('judged', 'control'),
 })
@@ -41,6 +54,7 @@ const check = fc
         covers: ['P5'],
         requirement: 'Whatever comes and goes MUST go in the end.',
         pods,
+        services,
         steps: steps.map((each, at) => ({ name: `${at}`, ...each, flows: [beside, ...each.flows] })),
       })
     } catch {

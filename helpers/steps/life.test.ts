@@ -44,6 +44,14 @@ describe.concurrent('checks of what comes and goes', () => {
         'pod deleted to traces gone',
         'Service created to answered from every node',
         'Service deleted to nothing answers',
+        'Service created to its record at every DNS server',
+        'Service deleted to no record at any DNS server',
+        ...['worker1', 'worker2'].flatMap((node) => [
+          `endpoint Ready to answering, from ${node}`,
+          `endpoint deleted to no new connection, from ${node}`,
+          `Service changed to NodePort, from ${node}`,
+          `Service changed to ClusterIP, from ${node}`,
+        ]),
       ]),
     )
   })

@@ -17,9 +17,23 @@ const agentAlone = (of: readonly V1Container[]): { containers: V1Container[] } =
   containers: of.filter(({ name }) => name === containers.agent).map(containerLike),
 })
 
+/** Seconds that a lingering pod serves on at most: longer than a check has steps. It goes when its stream is closed. */
+const lingerSeconds = 50
+
 /** A pod of a check's own, like the fixture pods of its node. Pure. */
 export const ownPodObject = (model: V1Pod, pod: WorldPod, namespace: string): V1Pod =>
-  podLike(model, pod, namespace, agentAlone)
+  podLike(model, pod, namespace, (of) =>
+    pod.lingers === true ? lingering(agentAlone(of).containers) : agentAlone(of),
+  )
+
+const lingering = (of: readonly V1Container[]) => ({
+  containers: of.map((container) =>
+    Object.assign({}, container, {
+      env: [...(container.env ?? []), { name: 'AGENT_LINGER_MS', value: String(lingerSeconds * 1_000) }],
+    }),
+  ),
+  terminationGracePeriodSeconds: lingerSeconds + 5,
+})
 
 /** What became of the start of a pod. */
 export type PodStart =

@@ -14,7 +14,9 @@ export function podLike(
   model: V1Pod,
   pod: WorldPod,
   namespace: string,
-  own: (of: readonly V1Container[]) => Pick<V1PodSpec, 'containers' | 'restartPolicy'>,
+  own: (
+    of: readonly V1Container[],
+  ) => Pick<V1PodSpec, 'containers' | 'restartPolicy' | 'terminationGracePeriodSeconds'>,
 ): V1Pod {
   if (model.spec === undefined) throw new Error('the model has no spec')
   const { nodeName, securityContext, volumes } = model.spec

@@ -1,14 +1,16 @@
 import type { V1NetworkPolicy, V1Service } from '@kubernetes/client-node'
 import { awaitUntil } from '../await.ts'
 import { budgets } from '../budgets.ts'
-import type { Step } from '../check-steps.ts'
+import type { ServiceType, Step } from '../check-steps.ts'
 import type { Outcome } from '../observation.ts'
 import { messageOf } from '../errors.ts'
 import { apiMessage, isNotFound, type Kube } from '../kube.ts'
 import type { TracedPod } from '../looks/network-look.ts'
 import type { PodStart } from './own-pods.ts'
-import type { ServiceState, State } from './step-cells.ts'
+import type { CreatedService } from './own-services.ts'
+import type { State } from './step-cells.ts'
 import type { BoundCheck } from './step-plan.ts'
+import type { ServiceState } from './step-targets.ts'
 import { rounded } from '../verdict.ts'
 import type { World, WorldPod } from '../world.ts'
 
@@ -18,12 +20,16 @@ import type { World, WorldPod } from '../world.ts'
 export interface ChangeContext {
   world: World
   kube: Pick<Kube, 'tryApply' | 'networking'>
-  /** Starts a pod of a check's own and opens its control stream. */
+  /** Starts a pod of a check's own. */
   startPod(pod: WorldPod): Promise<PodStart>
+  /** Asks for its deletion; throws where that is not accepted. */
+  terminatePod(pod: WorldPod): Promise<unknown>
   /** Deletes it and waits until it is gone; throws when it stays. */
   stopPod(pod: WorldPod): Promise<void>
-  /** Creates a Service; returns its ClusterIP, or what the API server said against it. */
-  createService(service: V1Service): Promise<{ ip: string } | { refusal: string }>
+  /** Creates a Service; returns what it got, or what the API server said against it. */
+  createService(service: V1Service): Promise<CreatedService | { refusal: string }>
+  /** Gives it another type; returns the same. */
+  changeService(service: V1Service, type: ServiceType): Promise<CreatedService | { refusal: string }>
   deleteService(target: { name: string; namespace: string }): Promise<unknown>
 }
 
@@ -42,6 +48,8 @@ export interface Made {
   pods: Map<string, WorldPod>
   /** Those of them that run. */
   running: Map<string, WorldPod>
+  /** Those of them whose deletion was asked for. */
+  terminating: Set<string>
   /** As they were before they were stopped last. */
   former: Map<string, WorldPod>
   /** When their deletion was asked for (`performance.now`). */
@@ -55,15 +63,17 @@ export const nothing = (): Made => ({
   services: new Map(),
   pods: new Map(),
   running: new Map(),
+  terminating: new Set(),
   former: new Map(),
   stoppedAtMs: new Map(),
   traced: new Map(),
 })
 
 /** As flows see it. */
-export const stateOf = ({ policies, running, former, services }: Made): State => ({
+export const stateOf = ({ policies, running, terminating, former, services }: Made): State => ({
   policies: [...policies.values()],
   running,
+  terminating,
   former,
   services,
 })
@@ -74,11 +84,13 @@ export interface Changed {
   refusal?: string
   /** Each pod that was to start. */
   starts: ReadonlyMap<string, PodStart>
+  /** When the last of them was Ready (`performance.now`). */
+  readyAtMs?: number
   measurements: NonNullable<Outcome['measurements']>
 }
 
 /**
- * Deletes, stops, starts and applies what the step says.
+ * Deletes, stops, starts, applies and changes what the step says.
  *
  * @throws {BudgetExceeded} when a policy or a Service cannot be deleted
  */
@@ -90,6 +102,7 @@ export async function change(
 ): Promise<Changed> {
   const measurements: Changed['measurements'] = []
   await remove(bound, made, step.delete, context)
+  await Promise.all(step.terminate.map((role) => terminate(made, role, context)))
   const stayed = await Promise.all(
     step.stop.map(async (role) => {
       const startedMs = performance.now()
@@ -113,8 +126,10 @@ export async function change(
   for (const each of starts.values()) {
     if (each.state === 'ready') measurements.push({ name: 'pod created to Ready', ms: rounded(each.readyMs) })
   }
-  const refused = await apply(bound, made, step.apply, context)
-  return { starts, measurements, ...(refused === undefined ? {} : { refusal: refused }) }
+  const readyAtMs = performance.now()
+  const refused =
+    (await apply(bound, made, step.apply, context)) ?? (await retype(bound, made, step.types, context))
+  return { starts, readyAtMs, measurements, ...(refused === undefined ? {} : { refusal: refused }) }
 }
 
 /** Times that a pod is started again because it got a former address; one try in 254 does on Cilium. */
@@ -149,7 +164,17 @@ async function stop(made: Made, role: string, context: ChangeContext): Promise<v
   await context.stopPod(pod)
   if (made.running.has(role)) made.former.set(role, pod)
   made.running.delete(role)
+  made.terminating.delete(role)
   made.pods.delete(role)
+}
+
+async function terminate(made: Made, role: string, context: ChangeContext): Promise<void> {
+  const pod = made.running.get(role)
+  if (pod === undefined) return
+  made.stoppedAtMs.set(role, performance.now())
+  // Before the request: one that got no answer may have been carried out.
+  made.terminating.add(role)
+  await context.terminatePod(pod)
 }
 
 async function apply(
@@ -162,10 +187,11 @@ async function apply(
     names.map(async (name) => {
       const service = services.get(name)
       if (service !== undefined) {
-        made.services.set(name, { ip: '', exists: true })
+        const type = 'ClusterIP'
+        made.services.set(name, { ip: '', exists: true, type, nodePorts: {} })
         const created = await context.createService(service.object)
         if ('refusal' in created) return [`Service ${service.object.metadata?.name}: ${created.refusal}`]
-        made.services.set(name, { ip: created.ip, exists: true })
+        made.services.set(name, { ...created, exists: true, type })
         return []
       }
       const policy = policies.get(name)
@@ -177,6 +203,26 @@ async function apply(
   )
   const [first] = refusals.flat()
   return first === undefined ? undefined : `the API server did not accept ${first}`
+}
+
+/** Other types of Services that exist. What they got first stays in the state: it is that which clients know. */
+async function retype(
+  { services }: BoundCheck,
+  made: Made,
+  types: Step['types'],
+  context: ChangeContext,
+): Promise<string | undefined> {
+  for (const [name, type] of Object.entries(types)) {
+    const object = services.get(name)?.object
+    const before = made.services.get(name)
+    if (object === undefined || before === undefined) continue
+    const changed = await context.changeService(object, type)
+    const what = `Service ${object.metadata?.name} as ${type}`
+    if ('refusal' in changed) return `the API server did not accept ${what}: ${changed.refusal}`
+    const nodePorts = type === 'NodePort' ? changed.nodePorts : before.nodePorts
+    made.services.set(name, { ...before, type, nodePorts })
+  }
+  return undefined
 }
 
 async function remove(

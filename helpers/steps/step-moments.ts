@@ -8,7 +8,17 @@ import type { WorldPod } from '../world.ts'
  * deleted; `ended`: after it.
  */
 export type Moment =
-  'applying' | 'applied' | 'deleting' | 'starting' | 'started' | 'stopped' | 'ending' | 'ended'
+  | 'applying'
+  | 'applied'
+  | 'deleting'
+  | 'changing'
+  | 'starting'
+  | 'started'
+  | 'terminating'
+  | 'stopping'
+  | 'stopped'
+  | 'ending'
+  | 'ended'
 
 /** A pod of a check's own: as it runs, as it was before it was stopped last, and what was seen of it on its node. */
 export interface Life {
@@ -20,12 +30,16 @@ export interface Life {
 /** Told of a moment, with the pods that it is about. */
 export type OnMoment = (moment: Moment, lives: readonly Life[]) => Promise<void>
 
-type Changing = 'apply' | 'delete' | 'start' | 'stop'
+type Changing = 'apply' | 'delete' | 'types' | 'start' | 'terminate' | 'stop'
 
+/** What must be mended before pods come and go comes before what must break before that. */
 const before: readonly [Moment, Changing][] = [
+  ['stopping', 'stop'],
+  ['starting', 'start'],
+  ['terminating', 'terminate'],
   ['deleting', 'delete'],
   ['applying', 'apply'],
-  ['starting', 'start'],
+  ['changing', 'types'],
 ]
 
 const after: readonly [Moment, Changing][] = [
@@ -48,10 +62,10 @@ export async function tellMoments(
 ): Promise<void> {
   if (onMoment === undefined) return
   for (const [moment, key] of when === 'before' ? before : after) {
-    const touched = turning.filter(({ step }) => step[key].length > 0)
+    const touched = turning.filter(({ step }) => namedIn(step, key).length > 0)
     if (touched.length === 0) continue
     const lives = touched.flatMap(({ running: { made }, step }) =>
-      step[key].map((role) => lifeOf(made, role)),
+      namedIn(step, key).map((role) => lifeOf(made, role)),
     )
     await onMoment(
       moment,
@@ -59,6 +73,9 @@ export async function tellMoments(
     )
   }
 }
+
+const namedIn = (step: Step, key: Changing): readonly string[] =>
+  key === 'types' ? Object.keys(step.types) : step[key]
 
 function lifeOf(made: Made, role: string): Life {
   const running = made.running.get(role)

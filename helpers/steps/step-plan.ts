@@ -1,14 +1,30 @@
+import { randomInt } from 'node:crypto'
 import type { V1NetworkPolicy, V1Service } from '@kubernetes/client-node'
-import { newcomerRole, type Step } from '../check-steps.ts'
+import { keptPorts } from '../agent/source-ports.ts'
+import { everyPod, newcomerRole, selectedBy, type Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
-import { serviceObject } from '../fixture-objects.ts'
-import { managedLabel, podLabel } from '../fixture-pods.ts'
 import { bindPods } from '../coverage/every-node.ts'
+import { serviceObject, stickySpec } from '../fixture-objects.ts'
+import { managedLabel, podLabel, selectsAll } from '../fixture-pods.ts'
+import { endpointsOf } from '../plan/planned.ts'
 import { isolates } from './policy-engine.ts'
 import { objectName, policyObjects, policyPod } from './policy-objects.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /** Checks with steps bound to the world, and which of them can run side by side. Pure. */
+
+/** A Service of a check before it exists. */
+export interface BoundService {
+  object: V1Service
+  /** Roles of the pods behind it. */
+  selects: readonly string[]
+  /** Fixture pods behind it that have no role for that. */
+  fixtures: readonly WorldPod[]
+  /** A client stays with its endpoint. */
+  sticky: boolean
+  /** Source port of clients that keep theirs. */
+  keptPort: number
+}
 
 /** A check with steps, its roles, policies and Services bound to the pods of this world. */
 export interface BoundCheck {
@@ -17,15 +33,17 @@ export interface BoundCheck {
   /** Those of its own too: as they will be, without an address. */
   pods: ReadonlyMap<string, WorldPod>
   policies: ReadonlyMap<string, V1NetworkPolicy>
-  services: ReadonlyMap<string, { object: V1Service; selects: string }>
+  services: ReadonlyMap<string, BoundService>
 }
 
-/** Binds a check with steps. */
+/** Binds a check with steps. Pure but for the source ports: a connection table may remember those of an earlier run. */
 export function bindSteps(check: Check, world: World): BoundCheck {
   const pods: Map<string, WorldPod> = bindPods(check, world)
-  for (const [role, { node, namespace, own }] of Object.entries(check.pods)) {
-    if (own === true && node !== 'every')
-      pods.set(role, unborn(objectName(check, role), node, namespace, world))
+  for (const [role, { node, namespace, own, lingers }] of Object.entries(check.pods)) {
+    if (own !== true || node === 'every') continue
+    const pod = unborn(objectName(check, role), node, namespace, world)
+    const labels = { ...pod.labels, ...labelsBehind(check, role) }
+    pods.set(role, { ...pod, labels, ...(lingers === undefined ? {} : { lingers }) })
   }
   const like = check.steps?.find(({ newcomer }) => newcomer !== undefined)?.newcomer?.like
   const template = like === undefined ? undefined : pods.get(like)
@@ -36,20 +54,58 @@ export function bindSteps(check: Check, world: World): BoundCheck {
     steps: check.steps ?? [],
     pods,
     policies: policyObjects(check, pods, world),
-    services: new Map(
-      Object.entries(check.services ?? {}).map(([name, { selects }]) => {
-        const selector = { [podLabel]: pods.get(selects)?.name ?? '' }
-        const object = serviceObject({
-          name: objectName(check, name),
-          namespace: world.namespaces.main,
-          labels: managedLabel,
-          selector,
-        })
-        return [name, { object, selects }]
-      }),
-    ),
+    services: boundServices(check, pods, world),
   }
 }
+
+function boundServices(
+  check: Check,
+  pods: ReadonlyMap<string, WorldPod>,
+  world: World,
+): Map<string, BoundService> {
+  const [first, count] = keptPorts
+  const keptFrom = randomInt(count)
+  return new Map(
+    Object.entries(check.services ?? {}).map(([name, service], index) => {
+      const { selects, affinitySeconds: timeoutSeconds } = service
+      const selector =
+        selects === everyPod
+          ? selectsAll
+          : typeof selects === 'string'
+            ? { [podLabel]: pods.get(selects)?.name ?? '' }
+            : { [behindLabel(check, name)]: 'yes' }
+      const object = serviceObject({
+        name: objectName(check, name),
+        namespace: world.namespaces.main,
+        labels: managedLabel,
+        selector,
+        ...(timeoutSeconds === undefined ? {} : { spec: stickySpec(timeoutSeconds) }),
+      })
+      return [
+        name,
+        {
+          object,
+          selects: selectedBy(service),
+          fixtures: selects === everyPod ? endpointsOf(world) : [],
+          sticky: timeoutSeconds !== undefined,
+          keptPort: first + ((keptFrom + index) % count),
+        },
+      ]
+    }),
+  )
+}
+
+/** Label of the pods of a check's own that one of its Services selects together. */
+const behindLabel = (check: Check, service: string): string =>
+  `behind.cni-conformance/${objectName(check, service)}`
+
+/** Labels by which Services of its check select a pod of its own together with others. */
+const labelsBehind = (check: Check, role: string): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(check.services ?? {})
+      .filter(([, { selects }]) => typeof selects !== 'string' && selects.includes(role))
+      .map(([name]) => [behindLabel(check, name), 'yes']),
+  )
 
 /** A pod that does not exist yet; it has no address, so nobody can ask it. */
 function unborn(

@@ -68,12 +68,11 @@ function paceAfter(wrongLooks: number): { asking: Asking; pauseMs: number } {
 /** What one round saw, turn by turn. */
 export type Seen<T extends Turn> = ReadonlyMap<T, SeenCell[]>
 
-/** Where the flows came to rest. */
-export interface Settled<T extends Turn> {
-  seen: Seen<T>
-  /** Turns that are as expected, and at what time (`performance.now`) the first of the rounds was sent that saw it. */
-  rightAtMs: ReadonlyMap<T, number>
-}
+/**
+ * From which of its nodes each turn is as expected, and at what time (`performance.now`) the first of the rounds was sent
+ * that saw it.
+ */
+export type RightSince<T extends Turn> = Map<T, Map<string, number>>
 
 /** One round over all turns, in one batch. */
 export async function round<T extends Turn>(
@@ -88,54 +87,100 @@ export async function round<T extends Turn>(
   return new Map(turns.map((turn) => [turn, seen.slice(from, (from += turn.cells.length))]))
 }
 
+/** Is all of a turn as expected by now? */
+function isRight<T extends Turn>(turn: T, rightSince: RightSince<T>): boolean {
+  const nodes = rightSince.get(turn)
+  return nodes !== undefined && turn.cells.every(({ from }) => nodes.has(from.node))
+}
+
 /**
- * Short rounds until every cell is as the policies say, then the round that is judged. It goes on when that one sees
+ * Looks at turns as they join, while others are still changing what they change: what they measure begins with their own
+ * change. A turn that is right is left alone.
+ *
+ * @param joined is added to meanwhile
+ * @param changing never rejects
+ */
+export async function lookDuring<T extends Turn>(
+  joined: readonly T[],
+  changing: Promise<unknown>,
+  rightSince: RightSince<T>,
+  context: RoundContext,
+): Promise<void> {
+  const over = new AbortController()
+  void changing.then(() => over.abort())
+  while (!over.signal.aborted) {
+    const turns = joined.filter((turn) => !isRight(turn, rightSince))
+    const sentMs = performance.now()
+    if (turns.length > 0) note(await round(turns, lookRound, context), sentMs, rightSince)
+    await sleep(betweenLooksMs)
+  }
+}
+
+/** How long wrong flows must stand still to be a finding, in milliseconds. */
+function settledMsOf(turns: readonly Turn[], rightSince: RightSince<Turn>, context: RoundContext): number {
+  if (context.settledMs !== undefined) return context.settledMs
+  const waitsForRecords = turns.some(
+    (turn) => !isRight(turn, rightSince) && turn.cells.some(({ record }) => record !== undefined),
+  )
+  return waitsForRecords ? budgets.recordSettledMs.ms : budgets.policySettledMs.ms
+}
+
+/**
+ * Short rounds until every cell is as the state says, then the round that is judged. It goes on when that one sees
  * something else, so a verdict of "enforced" rests on two rounds in a row; it gives up when the cells stand still.
  *
  * @param startedMs when the change was asked for (`performance.now`)
  * @param holdMs how long all must be right before it is believed
+ * @param rightSince what has been seen already; what is seen now is written down there
  */
 export async function settle<T extends Turn>(
   turns: readonly T[],
   startedMs: number,
   holdMs: number,
+  rightSince: RightSince<T>,
   context: RoundContext,
-): Promise<Settled<T>> {
-  const rightAtMs = new Map<T, number>()
+): Promise<Seen<T>> {
   let last = ''
   let changedMs = startedMs
   let wrongLooks = 0
+  const areRight = (): boolean => turns.every((turn) => isRight(turn, rightSince))
   for (;;) {
     context.signal?.throwIfAborted()
     const { asking, pauseMs } = paceAfter(wrongLooks)
     const sentMs = performance.now()
     const looked = await round(turns, asking, context)
-    note(looked, sentMs, rightAtMs)
-    if (rightAtMs.size < turns.length) wrongLooks += 1
-    if (rightAtMs.size === turns.length && sentMs - startedMs >= holdMs) {
+    note(looked, sentMs, rightSince)
+    if (!areRight()) wrongLooks += 1
+    if (areRight() && sentMs - startedMs >= holdMs) {
       const judged = await round(turns, verdictRound, context)
-      note(judged, sentMs, rightAtMs)
-      if (rightAtMs.size === turns.length) return { seen: judged, rightAtMs }
+      note(judged, sentMs, rightSince)
+      if (areRight()) return judged
     }
     const now = performance.now()
     const state = stateOf(looked)
-    if (state !== last || rightAtMs.size === turns.length) changedMs = now
+    if (state !== last || areRight()) changedMs = now
     last = state
-    const stoodStill = now - changedMs >= (context.settledMs ?? budgets.policySettledMs.ms)
-    if (stoodStill || now - startedMs >= budgets.policyEnforcedMs.ms + holdMs) {
+    const settledMs = settledMsOf(turns, rightSince, context)
+    const mostMs = Math.max(budgets.policyEnforcedMs.ms, settledMs) + holdMs
+    if (now - changedMs >= settledMs || now - startedMs >= mostMs) {
       const judged = await round(turns, verdictRound, context)
-      note(judged, now, rightAtMs)
-      return { seen: judged, rightAtMs }
+      note(judged, now, rightSince)
+      return judged
     }
     await sleep(pauseMs)
   }
 }
 
-/** Since which round each turn has been right. */
-function note<T extends Turn>(seen: Seen<T>, sentMs: number, rightAtMs: Map<T, number>): void {
+/** Since which round each node of each turn has been right. */
+function note<T extends Turn>(seen: Seen<T>, sentMs: number, rightSince: RightSince<T>): void {
   for (const [turn, cells] of seen) {
-    if (!cells.every(isAsExpected)) rightAtMs.delete(turn)
-    else if (!rightAtMs.has(turn)) rightAtMs.set(turn, sentMs)
+    const nodes = rightSince.get(turn) ?? new Map<string, number>()
+    rightSince.set(turn, nodes)
+    for (const node of new Set(cells.map(({ cell }) => cell.from.node))) {
+      const ofNode = cells.filter(({ cell }) => cell.from.node === node)
+      if (!ofNode.every(isAsExpected)) nodes.delete(node)
+      else if (!nodes.has(node)) nodes.set(node, sentMs)
+    }
   }
 }
 

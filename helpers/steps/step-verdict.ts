@@ -149,8 +149,9 @@ function isControlOf(other: SeenCell, end: Cell['from'], denied: Cell, deniedMs:
 export function couldControl(cell: Cell, end: Cell['from'], denied: Cell): boolean {
   return (
     cell.allowed &&
+    cell.record === undefined &&
     cell.from !== cell.to &&
     transportOf(cell) === transportOf(denied) &&
-    (cell.from === end || cell.to === end)
+    (cell.from === end || cell.mayAnswer.includes(end))
   )
 }

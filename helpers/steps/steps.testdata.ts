@@ -1,5 +1,5 @@
 import type { KubernetesObject, V1NetworkPolicy } from '@kubernetes/client-node'
-import type { WireEnd, WireResult } from '../agent/protocol.ts'
+import type { Of, WireEnd, WireResult } from '../agent/protocol.ts'
 import { sleep } from '../await.ts'
 import type { PlannedProbe } from '../plan/planned.ts'
 import { decide, type PolicyWorld } from './policy-engine.ts'
@@ -79,8 +79,11 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
       networking: networking as unknown as StepContext['kube']['networking'],
     },
     startPod: (pod) => life.startPod(pod),
+    meetPods: async () => undefined,
+    terminatePod: (pod) => life.terminatePod(pod),
     stopPod: (pod) => life.stopPod(pod),
     createService: (service) => life.createService(service),
+    changeService: (service, type) => life.changeService(service, type),
     deleteService: (target) => life.deleteService(target),
     livingPods: async () => life.livingPods(),
     tracer: life.tracer,
@@ -112,6 +115,12 @@ export function simulate(network: Simulated): StepContext & { log: Log } {
   }
 }
 
+function recordResult({ id, name }: Of<'dns'>, life: SimulatedLife): WireResult {
+  const answers = life.recordsOf(name)
+  const said = answers.length === 0 ? { rcode: 'NXDOMAIN' } : { rcode: 'NOERROR', answers }
+  return { id, end: 'answered', attempts: 1, ms: 1, ...said }
+}
+
 function repliesOf(
   probes: readonly PlannedProbe[],
   policies: PolicyWorld,
@@ -124,8 +133,9 @@ function repliesOf(
     const from = asker as WorldPod
     if (dead.includes(from.name)) continue
     for (const { agent, wire } of questions) {
+      if (wire.kind === 'dns') results.set(`${agent}/${wire.id}`, recordResult(wire, life))
       if (wire.kind !== 'tcp' && wire.kind !== 'udp' && wire.kind !== 'http') continue
-      const found = life.whoHas(wire.host, from)
+      const found = life.whoHas({ ...wire, from, sourcePort: wire.sourcePort })
       const end = typeof found === 'string' ? found : endOf(found)
       results.set(`${agent}/${wire.id}`, {
         id: wire.id,

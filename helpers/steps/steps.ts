@@ -1,18 +1,28 @@
 import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
 import { newcomerRole, type Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
-import type { Observation, Outcome, StepResult } from '../observation.ts'
+import type { Observation, Outcome } from '../observation.ts'
 import { messageOf } from '../errors.ts'
+import { judgeAffinity, metIn } from './affinity-verdict.ts'
 import { firstMeasurements, firstPlan, judgeFirst, nothingKnown } from './first-verdict.ts'
 import { givenAway, judgeStart, type LivingPod } from './life-verdict.ts'
 import { outcomeOf } from '../outcome.ts'
-import { cellsOf, firstCells, type Cell } from './step-cells.ts'
-import { change, nothing, removeAll, stateOf, type ChangeContext, type Made } from './step-changes.ts'
+import { firstCells } from './step-cells.ts'
+import { nothing, removeAll, stateOf, type ChangeContext } from './step-changes.ts'
 import { tellMoments, type OnMoment } from './step-moments.ts'
-import { bindSteps, phasesOf, type BoundCheck } from './step-plan.ts'
-import { holdOf, round, settle, verdictRound, type RoundContext, type Seen } from './step-rounds.ts'
+import { bindSteps, phasesOf } from './step-plan.ts'
+import {
+  holdOf,
+  round,
+  settle,
+  verdictRound,
+  type RightSince,
+  type RoundContext,
+  type Seen,
+} from './step-rounds.ts'
 import { timesOf } from './step-times.ts'
 import { lookForTraces, type Tracer } from './step-traces.ts'
+import { changeAll, isPlainControl, turnOf, type Running, type RunningTurn } from './step-turns.ts'
 import { failedControl, judgeStep } from './step-verdict.ts'
 import { rounded } from '../verdict.ts'
 import type { WorldPod } from '../world.ts'
@@ -23,30 +33,12 @@ export interface StepContext extends RoundContext, ChangeContext {
   tracer?: Tracer
   /** Starts a pod like `template` under this name, and returns what it could reach from its first moment. */
   startNewcomer(template: WorldPod, newcomer: WorldPod, plan: FirstPlan): Promise<FirstReport>
+  /** Opens the control streams of pods that have started: they are asked with all others from now on. */
+  meetPods(pods: readonly WorldPod[]): Promise<void>
   /** The pods that have an address of their own now. */
   livingPods(): Promise<readonly LivingPod[]>
   /** Told of the moments of a phase: the place for faults. */
   onMoment?: OnMoment
-}
-
-/** One check on its way through its steps. */
-interface Running {
-  bound: BoundCheck
-  made: Made
-  observations: Observation[]
-  steps: StepResult[]
-  measurements: NonNullable<Outcome['measurements']>
-  /** Why the check ended before its last step; undefined while it goes on. */
-  stopped?: string
-}
-
-/** A running check in one of its steps. */
-interface RunningTurn {
-  running: Running
-  step: Step
-  cells: Cell[]
-  /** What is to be said of the pods that it has started. */
-  started: Observation[]
 }
 
 /**
@@ -64,6 +56,7 @@ export async function runSteps(checks: readonly Check[], context: StepContext): 
     observations: [],
     steps: [],
     measurements: [],
+    met: new Map(),
   }))
   await stopBroken(running, context)
   const byBound = new Map(running.map((each) => [each.bound, each]))
@@ -82,22 +75,18 @@ export async function runSteps(checks: readonly Check[], context: StepContext): 
  * phase. The checks that it stops are written down; the others ask again when their turn comes.
  */
 async function stopBroken(running: readonly Running[], context: StepContext): Promise<void> {
+  const startedMs = performance.now()
   const turns = running.flatMap((each) => {
     const [step] = each.bound.steps
-    return step !== undefined && isPlainControl(step) ? [turnOf(each, step, [], context)] : []
+    return step !== undefined && isPlainControl(step) ? [turnOf(each, step, startedMs, context)] : []
   })
   if (turns.length === 0) return
-  const startedMs = performance.now()
   const seen = await round(turns, verdictRound, context)
   for (const turn of turns) {
     const observations = await judged(turn, seen, context)
     if (offOf(observations).length > 0) writeDown(turn, observations, startedMs)
   }
 }
-
-const isPlainControl = ({ role, ...step }: Step): boolean =>
-  role === 'control' &&
-  (['apply', 'delete', 'start', 'stop', 'traces'] as const).every((key) => step[key].length === 0)
 
 async function runPhase(phase: readonly Running[], context: StepContext): Promise<void> {
   const longest = Math.max(0, ...phase.map(({ bound }) => bound.steps.length))
@@ -121,28 +110,24 @@ async function runStep(phase: readonly Running[], index: number, context: StepCo
   })
   await tellMoments('before', turning, context.onMoment)
   const startedMs = performance.now()
-  const isFormer = (ip: string): boolean =>
-    phase.some(({ made }) => [...made.former.values()].some((pod) => pod.ip === ip))
-  const changed = await Promise.all(
-    turning.map(({ running, step }) => change(running.bound, running.made, step, { ...context, isFormer })),
-  )
+  const rightSince: RightSince<RunningTurn> = new Map()
+  const changed = await changeAll(phase, turning, rightSince, context)
   await tellMoments('after', turning, context.onMoment)
   const living = changed.some(({ starts }) => starts.size > 0) ? await context.livingPods() : []
   const turns = turning.flatMap(({ running, step }, at) => {
-    const { refusal, starts = new Map(), measurements = [] } = changed[at] ?? {}
+    const { refusal, starts = new Map(), measurements = [], turn } = changed[at] ?? {}
     running.measurements.push(...measurements)
     if (refusal !== undefined) running.stopped = `in step "${step.name}" ${refusal}`
     const started = [...starts].map(([role, start]) =>
       judgeStart(step, podOf(running, role), start, living, context.world),
     )
-    if ([...starts.values()].every(({ state }) => state === 'ready') && refusal === undefined)
-      return [turnOf(running, step, started, context)]
+    if (turn !== undefined) return [Object.assign(turn, { started })]
     // Without its pods the step has nobody to ask.
     writeDown({ running, step }, ofControl(step, started), startedMs)
     running.stopped ??= `in step "${step.name}" not every pod became Ready`
     return []
   })
-  if (turns.length > 0) await askTurns(turns, startedMs, context)
+  if (turns.length > 0) await askTurns(turns, startedMs, rightSince, context)
 }
 
 function podOf({ bound }: Running, role: string): WorldPod {
@@ -155,30 +140,36 @@ function podOf({ bound }: Running, role: string): WorldPod {
 async function askTurns(
   turns: readonly RunningTurn[],
   startedMs: number,
+  rightSince: RightSince<RunningTurn>,
   context: StepContext,
 ): Promise<void> {
   const holdMs = Math.max(...turns.map(({ step }) => holdOf(step, context.declared)))
   const looking = Promise.all(
     turns.map(({ running, step }) => lookForTraces(step, running.made, context.tracer, context)),
   )
-  const [{ seen, rightAtMs }, looks] = await Promise.all([
-    turns.every(({ step }) => isPlainControl(step))
-      ? { seen: await round(turns, verdictRound, context), rightAtMs: new Map<RunningTurn, number>() }
-      : settle(turns, startedMs, holdMs, context),
+  const isPlain = turns.every(({ step }) => isPlainControl(step))
+  const [seen, looks] = await Promise.all([
+    isPlain ? round(turns, verdictRound, context) : settle(turns, startedMs, holdMs, rightSince, context),
     looking,
   ])
   for (const [at, turn] of turns.entries()) {
-    const { running, step, cells } = turn
+    const { running, step, cells, readyMs } = turn
     const traced = looks[at] ?? { observations: [], measurements: [] }
     running.measurements.push(...traced.measurements)
-    const observations = [...(await judged(turn, seen, context)), ...ofControl(step, traced.observations)]
+    const flows = await judged(turn, seen, context)
+    const observations = [
+      ...flows,
+      ...ofControl(step, traced.observations),
+      ...judgeAffinity(step, cells, running.met, flows),
+    ]
+    running.met = metIn(flows)
     const isRight = offOf(observations).length === 0
     const first = isRight ? await firstPackets(running, step, context) : []
     writeDown(turn, [...observations, ...first], startedMs)
-    const rightMs = rightAtMs.get(turn)
-    if (!isRight || rightMs === undefined) continue
+    const nodes = rightSince.get(turn)
+    if (isPlain || !isRight || nodes === undefined) continue
     const { measurements } = running
-    measurements.push(...timesOf(step, cells, rounded(rightMs - startedMs), measurements))
+    measurements.push(...timesOf(step, cells, { startedMs, readyMs, nodes }, measurements))
   }
 }
 
@@ -196,17 +187,6 @@ async function firstPackets(running: Running, step: Step, context: StepContext):
   } catch (error) {
     return nothingKnown(step, cells, messageOf(error))
   }
-}
-
-function turnOf(
-  running: Running,
-  step: Step,
-  started: Observation[],
-  { world, declared }: StepContext,
-): RunningTurn {
-  const enforced = step.effectNeeds === undefined || declared.features.includes(step.effectNeeds)
-  const cells = cellsOf(running.bound, step, stateOf(running.made), world, enforced)
-  return { running, step, cells, started }
 }
 
 const offOf = (observations: readonly Observation[]): Observation[] =>

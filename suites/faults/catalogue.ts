@@ -12,6 +12,7 @@ import { podFaults } from './pod-faults.ts'
 import { podPathFaults } from './pod-path-faults.ts'
 import { policyFaults } from './policy-faults.ts'
 import { serviceFaults } from './service-faults.ts'
+import { serviceLifeFaults } from './service-life-faults.ts'
 import { statusFaults } from './status-faults.ts'
 import { tunnelFaults } from './tunnel-faults.ts'
 import { workloadFaults } from './workload-faults.ts'
@@ -31,6 +32,7 @@ export const faults: readonly Fault[] = [
   ...statusFaults,
   ...policyFaults,
   ...lifeFaults,
+  ...serviceLifeFaults,
   ...lookFaults,
   ...tunnelFaults,
   ...workloadFaults,

@@ -60,16 +60,22 @@ export function unmetNeed(
  * Faults that come with what a check changes. The first moment makes them, each other mends them.
  *
  * - `under-policy`: while policies are applied
- * - `before-apply`, `before-removal`, `before-start`: before a check applies, deletes or starts what is its own, until it is over
+ * - `before-apply`, `before-removal`, `before-change`, `before-start`: before a check applies, deletes, changes or starts
+ *   what is its own, until it is over
+ * - `after-apply`: when it has applied something, until it is over
+ * - `before-terminate`: before the deletion of a pod of its own is asked for, until one has to go
  * - `after-stop`: when a pod of its own has gone, until the next one starts
  * - `after-start`: when a pod of its own runs, until the check is over
  */
 export const stepMoments = {
   'under-policy': ['applied', 'deleting', 'ending'],
   'before-apply': ['applying', 'ended'],
+  'after-apply': ['applied', 'ending'],
   'before-removal': ['deleting', 'ended'],
+  'before-change': ['changing', 'ended'],
   // What was not made can hardly be taken away while it lasts.
   'before-start': ['starting', 'ending'],
+  'before-terminate': ['terminating', 'stopping', 'ending'],
   'after-stop': ['stopped', 'starting', 'ending'],
   'after-start': ['started', 'ending'],
 } as const satisfies Record<string, readonly [Moment, ...Moment[]]>

@@ -66,7 +66,7 @@ const cniAgentStopped: Fault = {
  * Who translates the addresses of Services. Cilium does it for pods also where kube-proxy is kept, and then each answers
  * for the other.
  */
-const serviceProxies = 'kube-proxy|cilium-agent'
+export const serviceProxies = 'kube-proxy|cilium-agent'
 
 const services = 'life-cycle/service'
 
@@ -83,8 +83,8 @@ const serviceProxyStopped: Fault = {
   heal: (context) => signalPrograms(context, context.workers, '-CONT', serviceProxies),
 }
 
-/** What was there before must go on: only then is it the new Service that is missing. */
-function existingBroken(
+/** What else was there must go on: only then is it the Service that is not as it must be. */
+export function existingBroken(
   observations: readonly { to: { name: string }; verdict: string; expected: string }[],
 ): string | undefined {
   const off = observations.filter(({ verdict, expected }) => verdict !== expected)
@@ -112,35 +112,39 @@ const clients: readonly Victim[] = [
 ]
 
 /** A rule in the network of each pod that asks: what it sends to that address ends here, and elsewhere than it should. */
-const rulesFor = ({ ip }: WorldPod, target: string, table = 'filter'): Record<'-A' | '-D', string[]> => {
+const rulesFor = ({ ip }: WorldPod, target: string, table = 'filter'): Rule =>
+  outputRule(`-d ${ip} -j ${target}`, table)
+
+type Rule = Record<'-A' | '-D', string[]>
+
+/** A rule for what a pod sends, to be added and deleted. */
+export function outputRule(matching: string, table = 'filter'): Rule {
   const rule = (action: '-A' | '-D'): string[] =>
-    `iptables -w 5 -t ${table} ${action} OUTPUT -d ${ip} -j ${target}`.split(' ')
+    `iptables -w 5 -t ${table} ${action} OUTPUT ${matching}`.split(' ')
   return { '-A': rule('-A'), '-D': rule('-D') }
 }
 
 /** What has been planted and is to be taken away again, in the order in which it was planted. */
-type Undo = () => Promise<unknown>
+export type Undo = () => Promise<unknown>
 
 async function forEachClient(context: FaultContext, argv: readonly string[]): Promise<void> {
   await Promise.all(clients.map((client) => runInPodNetwork(context, client, argv)))
 }
 
-/** Gives every client a rule of {@link rulesFor}. */
-async function plantRule(
-  context: FaultContext,
-  rule: ReturnType<typeof rulesFor>,
-  undo: Undo[],
-): Promise<void> {
+/** Gives every client a rule, and takes it away again with the rest. */
+export async function plantRule(context: FaultContext, rule: Rule, undo: Undo[]): Promise<void> {
   await forEachClient(context, rule['-A'])
   undo.push(() => forEachClient(context, rule['-D']))
 }
 
-const recreated = (lives: readonly Life[]): [WorldPod, WorldPod][] =>
+/** Pods that were made anew: as they were, and as they are. */
+export const recreated = (lives: readonly Life[]): [WorldPod, WorldPod][] =>
   lives.flatMap(({ former, running }): [WorldPod, WorldPod][] =>
     former === undefined || running === undefined ? [] : [[former, running]],
   )
 
-async function undoAll(undo: Undo[]): Promise<void> {
+/** Takes away what was planted, the last first; what is left after an error is taken away the next time. */
+export async function undoAll(undo: Undo[]): Promise<void> {
   while (undo.length > 0) {
     await undo.at(-1)?.()
     undo.pop()

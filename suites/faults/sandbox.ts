@@ -4,8 +4,11 @@ import { workerName } from '../../helpers/fixture-nodes.ts'
 import type { FixtureSpec } from '../../helpers/fixture-objects.ts'
 import type { FaultContext } from './fault.ts'
 
-/** A fixture pod and the node that it was pinned to. */
-export type Victim = Pick<FixtureSpec, 'node' | 'name'>
+/** A pod and its node: that which a fixture pod was pinned to, or its real name. */
+export interface Victim {
+  node: FixtureSpec['node'] | { name: string }
+  name: string
+}
 
 /** Address of a fixture pod. */
 export function addressOfPod({ world }: FaultContext, { name }: Victim): string {
@@ -14,15 +17,16 @@ export function addressOfPod({ world }: FaultContext, { name }: Victim): string 
   return pod.ip
 }
 
-const nodeOf = ({ workers }: FaultContext, { node }: Victim): string => workerName(node, workers)
+const nodeOf = ({ workers }: FaultContext, { node }: Victim): string =>
+  typeof node === 'string' ? workerName(node, workers) : node.name
 
-/** Id of the sandbox of a fixture pod, in its node's containerd. */
+/** Id of the sandbox of a pod, in its node's containerd. */
 export async function sandboxOf(context: FaultContext, victim: Victim): Promise<string> {
   const argv = ['crictl', 'pods', '--state', 'ready', '--name', `^${victim.name}$`, '-q']
   return (await context.runOnNode(nodeOf(context, victim), argv)).trim()
 }
 
-/** Runs a program in the network namespace of a fixture pod. */
+/** Runs a program in the network namespace of a pod. */
 export async function runInPodNetwork(
   context: FaultContext,
   victim: Victim,
