@@ -43,9 +43,25 @@ export function ownNamespaces(context: HousingContext): Home {
     async leave(onSeen) {
       if (!traces.mayExist) return
       const ours = (namespace: V1Namespace): boolean => namespace.metadata?.labels?.[runLabel] === runId
+      await Promise.all(names.map((name) => endPods(kube, name, runId)))
       await deleteNamespaces(kube, names, ours, onSeen)
     },
     keep: () => keepFor(context, objects),
+  }
+}
+
+/**
+ * Kubernetes looks at what is in a namespace five seconds after its deletion, and again some seconds later where pods are
+ * still ending: those that end at once are gone by the first look. Whatever fails here, the deletion itself sees to.
+ */
+async function endPods(kube: Kube, namespace: string, runId: string): Promise<void> {
+  try {
+    const labelSelector = `${runLabel}=${runId}`
+    const { items } = await kube.core.listNamespacedPod({ namespace, labelSelector })
+    const names = items.map(({ metadata }) => metadata?.name ?? '')
+    await Promise.all(names.map((name) => kube.core.deleteNamespacedPod({ namespace, name })))
+  } catch {
+    // Nothing is lost but seconds.
   }
 }
 
