@@ -92,7 +92,7 @@ test('a Service that leads nowhere is told with the node whose rules it met', ()
     ...each,
     packets: each.packets.map((packet) => ({ ...packet, data: sent })),
   }))
-  expect(concluded(captured, service)).toContain('never sent on to an endpoint: lost on worker')
+  expect(concluded(captured, service)).toContain('not seen on its way to an endpoint: lost on worker')
 })
 
 test('an ICMP error says who sent it, and what about', () => {

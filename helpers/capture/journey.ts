@@ -179,7 +179,7 @@ function lostOn(from: CaptureEnd, to: CaptureEnd | undefined, all: Sights): stri
     return last === undefined ? '' : ` (last seen ${last.out ? 'leaving by' : 'coming by'} ${last.interface})`
   }
   if (to === undefined)
-    return `came to its node ${from.node}${lastOn(from.node)}, and was never sent on to an endpoint: lost on ${from.node}, where the rules of the Service are`
+    return `came to its node ${from.node}${lastOn(from.node)}, and was not seen on its way to an endpoint: lost on ${from.node}, by the rules of the Service or behind them`
   if (to.node !== from.node) {
     const [here, there] = [uplink(from.node), uplink(to.node)]
     const left = on(from.node).findLast(({ out, interface: name }) => out && name === here)
