@@ -142,6 +142,17 @@ describe('verdicts', () => {
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
   })
 
+  test('what was never sent says nothing by not arriving', () => {
+    const oneWay = outcomesAfter(({ receipt }, { id, ms, ...result }) => {
+      if (receipt === undefined) return { id, ms, ...result }
+      return receipt.wire.id === id
+        ? { id, ms, ...result, received: [] }
+        : { id, end: 'local-error', detail: 'no tools', ms, attempts: 1 }
+    }).filter(({ outcome }) => outcome !== 'passed')
+    expect(oneWay.map(({ check }) => check)).toContain('pod-to-pod/cross-node/path-mtu')
+    expect(new Set(oneWay.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
+  })
+
   test('silence of a peer that died is unknown, never blocked', () => {
     const victim = 'worker2-a'
     const outcomes = outcomesAfter(

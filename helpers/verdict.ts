@@ -157,7 +157,17 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
     planned.target === undefined
       ? unlessUncontrolled(planned, judgeResult(planned, question.wire, result, around), replies)
       : judgeTarget(planned, planned.target, result, replies)
-  return unlessDead(planned, judgement, replies)
+  const sent = question === planned.receipt ? unlessUnsent(planned, judgement, replies) : judgement
+  return unlessDead(planned, sent, replies)
+}
+
+/** What its sender could not even send says nothing by not arriving. */
+function unlessUnsent(planned: PlannedProbe, judgement: Judgement, replies: Replies): Judgement {
+  if (judgement.verdict === 'reached') return judgement
+  const results = planned.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? [])
+  const [unsent] = results.filter(({ end }) => end === 'local-error')
+  if (unsent === undefined || results.some(({ end }) => end !== 'local-error')) return judgement
+  return { verdict: 'unknown', detail: `nothing was sent (${unsent.detail ?? 'no reason given'})` }
 }
 
 /** Nothing is held against the network when a pod that the answer rests on was not provably alive to the end. */

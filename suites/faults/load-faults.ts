@@ -44,6 +44,8 @@ const connectionsLimited: Fault = {
   breaks: 'One pod gets no more than 200 new connections at once from another node, as behind a SYN limit.',
   // The same pod opens a crowd's share here, too, and is not let through with it.
   red: () => ['pod-to-pod/cross-node/many-connections', 'pod-to-pod/concurrent'],
+  // A quarter of its connections come from that pod to this one, beside the many.
+  either: ['service/spread'],
   ...packetFilterFault((context) => {
     const syn = ['-s', addressOfPod(context, asking), '-p', 'tcp', '--syn']
     return [

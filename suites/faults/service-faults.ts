@@ -5,8 +5,12 @@ import type {
   V1ServicePort,
   V1ServiceSpec,
 } from '@kubernetes/client-node'
+import { awaitUntil } from '../../helpers/await.ts'
+import { budgets } from '../../helpers/budgets.ts'
 import { handMadeTarget, largeAddresses, type FixtureServiceName } from '../../helpers/fixture-services.ts'
 import { isNotFound } from '../../helpers/kube.ts'
+import type { Session } from '../../helpers/session.ts'
+import { serviceChecks } from '../service.checks.ts'
 import type { Fault, FaultContext } from './fault.ts'
 
 /**
@@ -221,6 +225,29 @@ const sliceFaults: readonly Fault[] = [
 
 const stale = { name: 'echo-stale', namespace: '' }
 
+/** Who serves Services takes a moment: checks that are asked before it is over see what was. */
+async function noticedEverywhere(session: Session): Promise<void> {
+  const watched = serviceChecks.filter(({ id }) => id === 'service/cluster-ip/tcp')
+  await awaitUntil(
+    async () => {
+      const observations = (await session.run(watched)).flatMap((outcome) => outcome.observations)
+      const right = observations.filter(({ verdict, expected }) => verdict === expected)
+      return right.length === 0
+        ? { done: true, value: undefined }
+        : {
+            done: false,
+            seen: right.map(({ probe }) => `${probe}: answered by those that are alive`).join('; '),
+          }
+    },
+    {
+      what: 'the stale endpoint to be noticed on every node',
+      budget: budgets.faultMs,
+      next: 'look into the logs of who serves Services there',
+      everyMs: 200,
+    },
+  )
+}
+
 const endpointStale: Fault = {
   id: 'endpoint-stale',
   breaks: 'A Service has an endpoint that no pod stands behind any more.',
@@ -229,7 +256,7 @@ const endpointStale: Fault = {
   either: ['service/{same-port,external-name}', 'service/name/*', 'coverage/every-node/cluster-ip'],
   outcome: 'failed',
   when: 'before-run',
-  async inject({ kube, world }) {
+  async inject({ kube, world, session }) {
     const namespace = world.namespaces.main
     const { items } = await kube.discovery.listNamespacedEndpointSlice({
       namespace,
@@ -248,6 +275,7 @@ const endpointStale: Fault = {
         endpoints: [{ addresses: [largeAddresses[0] ?? ''] }],
       } as V1EndpointSlice,
     ])
+    await noticedEverywhere(session)
   },
   vacuous: async () => undefined,
   async heal({ kube, world }) {
