@@ -13,7 +13,7 @@ const lab: CapacityMachine = {
 const three = Array.from({ length: 3 }, () => ({ controlPlane: 1, workers: 2, cniMiB: 40 }))
 
 test('three clusters of three nodes on three processors stand at once', () => {
-  expect(capacityFor(three, lab)).toEqual({ jobs: 3, budgetMiB: 5_010, nodes: 9, limit: undefined })
+  expect(capacityFor(three, lab)).toEqual({ jobs: 3, budgetMiB: 6_480, nodes: 9, limit: undefined })
 })
 
 test('what there is too little of decides, and is named', () => {
@@ -25,13 +25,13 @@ test('what there is too little of decides, and is named', () => {
   expect(limitOf({ cpus: 2 })).toEqual([2, '2 processors are good for 2'])
   expect(limitOf({}, 2)).toEqual([2, '--jobs says so'])
   expect(limitOf({ cpus: 1 }, 3)).toEqual([3, undefined])
-  expect(limitOf({ memoryAvailableMiB: 5_000 })).toEqual([
+  expect(limitOf({ memoryAvailableMiB: 6_000 })).toEqual([
     2,
-    'memory: 5000 MiB available, 6034 MiB needed for 3',
+    'memory: 6000 MiB available, 7504 MiB needed for 3',
   ])
   expect(limitOf({ memoryAvailableMiB: 100 }, 3)).toEqual([
     1,
-    'memory: 100 MiB available, 4364 MiB needed for 2',
+    'memory: 100 MiB available, 5344 MiB needed for 2',
   ])
   expect(limitOf({ diskFreeMiB: 9_000 })).toEqual([2, 'disk: 9000 MiB free, 11264 MiB needed for 9 nodes'])
   expect(limitOf({ root: false })).toEqual([

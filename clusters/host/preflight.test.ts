@@ -42,7 +42,7 @@ test('a machine that has enough passes', async () => {
 
 test('each shortage says what, how much, and what to do', async () => {
   expect((await refused({ memoryAvailableMiB: 1_500 })).message).toMatch(
-    /not enough memory for 3 nodes\n.*1500 MiB available.*2074 MiB needed\n.*next/,
+    /not enough memory for 3 nodes\n.*1500 MiB available.*2824 MiB needed\n.*next/,
   )
   expect((await refused({ diskFreeMiB: 100 })).message).toMatch(
     /not enough disk space[^]*100 MiB free[^]*docker system/,

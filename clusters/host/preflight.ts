@@ -9,8 +9,8 @@ import { inotifyInUse, inotifyShortages, raiseInotify } from './inotify.ts'
 import { kernelFailures, readKernelFeatures } from './kernel.ts'
 import type { KernelFeature, Presence } from './kernel.ts'
 
-/** What a node takes: a cluster of three takes about 1 GB in all, its control plane more than a worker. */
-const memoryPerNodeMiB = 350
+/** What a node takes: a cluster of three takes up to 2 GB in all while it is checked, see capacity.ts. */
+const memoryPerNodeMiB = 600
 
 /** Left for the runner, Docker and the page cache. */
 export const memoryReserveMiB = 1_024
