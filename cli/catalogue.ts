@@ -3,6 +3,7 @@ import { faults } from '../suites/faults/catalogue.ts'
 import type { Fault } from '../suites/faults/fault.ts'
 import { requirements } from '../suites/requirements.ts'
 import { listRows, type ListRow } from './list.ts'
+import { code, escaped } from './page-text.ts'
 
 /**
  * docs/catalogue.md: every check, what it covers, and the faults that must turn it red.
@@ -105,7 +106,6 @@ function needsOf({ needs = {} }: Fault): string[] {
   ]
 }
 
-const code = (text: string): string => `\`${text}\``
 const link = (text: string, to: string): string => `[${code(text)}](#${to})`
 const requirementLink = (number: string): string => `[${number}](#${anchor('asked', number)})`
 const checkLink = ({ id }: ListRow): string => link(id, anchor('check', id))
@@ -113,6 +113,3 @@ const checkLink = ({ id }: ListRow): string => link(id, anchor('check', id))
 /** Anchors of our own: those that are made from headings differ from one Markdown page to the next. */
 const target = (name: string): string => `<a id="${name}"></a>`
 const anchor = (kind: string, id: string): string => `${kind}-${id.toLowerCase().replaceAll('/', '-')}`
-
-/** Sentences are text, not Markdown: a `*` in one stays a `*`. */
-const escaped = (text: string): string => text.replaceAll(/[\\`*_[\]<>#|]/g, String.raw`\$&`)

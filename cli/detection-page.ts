@@ -4,6 +4,7 @@ import { checks } from '../suites/catalogue.ts'
 import { faults } from '../suites/faults/catalogue.ts'
 import type { Fault } from '../suites/faults/fault.ts'
 import { measuredFolder, parseMeasured, type Measured } from '../suites/faults/measured.ts'
+import { code, escaped } from './page-text.ts'
 
 /** docs/detection.md: what each fault did to the checks of each cluster, as it was measured. */
 
@@ -43,7 +44,7 @@ function checkTable(clusters: readonly Measured[]): string {
   return [
     `| check | ${clusters.map(({ cluster }) => cluster).join(' | ')} |`,
     `| --- |${' --- |'.repeat(clusters.length)}`,
-    ...checks.map(({ id }) => `| \`${id}\` | ${clusters.map((each) => cell(id, each)).join(' | ')} |`),
+    ...checks.map(({ id }) => `| ${code(id)} | ${clusters.map((each) => cell(id, each)).join(' | ')} |`),
   ].join('\n')
 }
 
@@ -61,10 +62,10 @@ function faultSection({ id, breaks }: Fault, clusters: readonly Measured[]): str
     const on = seen.filter(({ row }) => row.failed.includes(check) || row.notRun.includes(check))
     return on.length === seen.length ? '' : ` (${on.map(({ cluster }) => cluster).join(', ')})`
   }
-  const list = hit.map((check) => `\`${check}\`${where(check)}`).join(', ')
+  const list = hit.map((check) => `${code(check)}${where(check)}`).join(', ')
   return [
-    `### \`${id}\``,
-    breaks,
+    `### ${code(id)}`,
+    escaped(breaks),
     seen.length === 0 ? 'Not measured yet.' : counts.join('\n'),
     ...(seen.length === 0 ? [] : [list]),
   ].join('\n\n')

@@ -1,14 +1,6 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { amongNeighbours, amongStrangers, neighbours, strangers } from './pod-pairs.ts'
 import { podPathChecks } from './pod-paths.checks.ts'
-
-const neighbours = {
-  first: { node: 'worker1' },
-  second: { node: 'worker1' },
-  third: { node: 'worker2' },
-  fourth: { node: 'worker2' },
-} as const
-
-const strangers = { here: { node: 'worker1' }, there: { node: 'worker2' } } as const
 
 const transports = ['tcp', 'udp', 'http'] as const
 
@@ -21,12 +13,7 @@ const sameNode = transports.map((protocol) =>
     rung: 'same-node',
     requirement: `A pod MUST reach the pod IP of a pod on the same node over ${protocol.toUpperCase()}, in both directions.`,
     pods: neighbours,
-    probes: [
-      { from: 'first', to: 'second', via: 'pod-ip', protocol },
-      { from: 'second', to: 'first', via: 'pod-ip', protocol },
-      { from: 'third', to: 'fourth', via: 'pod-ip', protocol },
-      { from: 'fourth', to: 'third', via: 'pod-ip', protocol },
-    ],
+    probes: amongNeighbours({ protocol }),
   }),
 )
 
@@ -39,10 +26,7 @@ const otherNode = transports.map((protocol) =>
     rung: 'other-node',
     requirement: `A pod MUST reach the pod IP of a pod on another node over ${protocol.toUpperCase()}, with no Service between them, in both directions.`,
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol },
-    ],
+    probes: amongStrangers({ protocol }),
   }),
 )
 
@@ -83,10 +67,8 @@ const sourceAddress: readonly Check[] = [
     requirement: 'A pod MUST be seen under its own IP by a pod on another node.',
     pods: strangers,
     probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'tcp', source: 'pod-ip' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'tcp', source: 'pod-ip' },
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'udp', source: 'pod-ip' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'udp', source: 'pod-ip' },
+      ...amongStrangers({ protocol: 'tcp', source: 'pod-ip' }),
+      ...amongStrangers({ protocol: 'udp', source: 'pod-ip' }),
     ],
   }),
 ]
@@ -100,12 +82,7 @@ const overIpv6 = transports.flatMap((protocol) => [
     features: ['dual-stack'],
     requirement: `A pod MUST reach the IPv6 address of a pod on the same node over ${protocol.toUpperCase()}, under its own, in both directions.`,
     pods: neighbours,
-    probes: [
-      { from: 'first', to: 'second', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-      { from: 'second', to: 'first', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-      { from: 'third', to: 'fourth', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-      { from: 'fourth', to: 'third', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-    ],
+    probes: amongNeighbours({ protocol, family: 'ipv6', source: 'pod-ip' }),
   }),
   defineCheck({
     id: `pod-to-pod/cross-node/${protocol}-ipv6`,
@@ -114,10 +91,7 @@ const overIpv6 = transports.flatMap((protocol) => [
     features: ['dual-stack'],
     requirement: `A pod MUST reach the IPv6 address of a pod on another node over ${protocol.toUpperCase()}, under its own, in both directions.`,
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol, family: 'ipv6', source: 'pod-ip' },
-    ],
+    probes: amongStrangers({ protocol, family: 'ipv6', source: 'pod-ip' }),
   }),
 ])
 
@@ -132,12 +106,7 @@ const largeBodies: readonly Check[] = [
     covers: ['P2'],
     requirement: wholeText('the same node'),
     pods: neighbours,
-    probes: [
-      { from: 'first', to: 'second', via: 'pod-ip', protocol: 'bulk' },
-      { from: 'second', to: 'first', via: 'pod-ip', protocol: 'bulk' },
-      { from: 'third', to: 'fourth', via: 'pod-ip', protocol: 'bulk' },
-      { from: 'fourth', to: 'third', via: 'pod-ip', protocol: 'bulk' },
-    ],
+    probes: amongNeighbours({ protocol: 'bulk' }),
   }),
   defineCheck({
     id: 'pod-to-pod/cross-node/large-body',
@@ -145,10 +114,7 @@ const largeBodies: readonly Check[] = [
     covers: ['P3'],
     requirement: wholeText('another node'),
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'bulk' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'bulk' },
-    ],
+    probes: amongStrangers({ protocol: 'bulk' }),
   }),
 ]
 
@@ -176,10 +142,7 @@ const longDatagrams: readonly Check[] = [
     requirement:
       "A datagram as long as the MTU of the sender's interface MUST arrive whole at a pod on another node.",
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'datagram', size: 'mtu' },
-    ],
+    probes: amongStrangers({ protocol: 'datagram', size: 'mtu' }),
   }),
 ]
 

@@ -1,8 +1,8 @@
 import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
 import { mappedPorts } from '../../helpers/agent/protocol.ts'
-import { awaitFixtures } from '../../helpers/fixtures.ts'
 import { deletePod } from '../../helpers/steps/own-pods.ts'
 import type { Fault, FaultContext } from './fault.ts'
+import { fixturesBack } from './fixtures-back.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
 
 /** What leads from outside the cluster to its pods, and from ports of nodes to them. */
@@ -63,20 +63,11 @@ function unmapped(pod: PlainPod): PlainPod {
 }
 
 /** Makes the pods with host ports anew, each as `as` has it. */
-async function remake(
-  { kube, fixtures, world, session, workers }: FaultContext,
-  as: (pod: PlainPod) => PlainPod,
-): Promise<void> {
-  const { namespaces, hosts, portPods } = world
-  await Promise.all(portPods.map((pod) => deletePod(kube, pod, namespaces.host)))
+async function remake(context: FaultContext, as: (pod: PlainPod) => PlainPod): Promise<void> {
+  const { kube, fixtures, world } = context
+  await Promise.all(world.portPods.map((pod) => deletePod(kube, pod, world.namespaces.host)))
   await kube.apply(fixtures.filter(isPod).filter(hasHostPort).map(as))
-  await awaitFixtures(kube, {
-    namespaces,
-    workers,
-    hostNetwork: hosts.length > 0,
-    hostPort: portPods.length > 0,
-  })
-  await session.reconnect()
+  await fixturesBack(context)
 }
 
 const hostPortsGone: Fault = {

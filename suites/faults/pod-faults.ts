@@ -2,9 +2,9 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import { containers, writeToolsView } from '../../helpers/fixture-pods.ts'
-import { awaitFixtures } from '../../helpers/fixtures.ts'
 import { apiMessage } from '../../helpers/kube.ts'
 import type { Fault, FaultContext } from './fault.ts'
+import { fixturesBack } from './fixtures-back.ts'
 import { runInContainer, runInPodNetwork, stopContainer, type Victim } from './sandbox.ts'
 
 const victim: Victim = { node: 'worker1', name: 'worker1-a' }
@@ -30,17 +30,6 @@ const loopbackDown: Fault = {
     return link.includes(',UP') ? `lo is up: ${link.trim()}` : undefined
   },
   heal: (context) => setLoopback(context, 'up'),
-}
-
-async function fixturesBack({ kube, world, session, workers }: FaultContext): Promise<void> {
-  const { namespaces, hosts, portPods } = world
-  await awaitFixtures(kube, {
-    namespaces,
-    workers,
-    hostNetwork: hosts.length > 0,
-    hostPort: portPods.length > 0,
-  })
-  await session.reconnect()
 }
 
 const podKilled: Fault = {
