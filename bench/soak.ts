@@ -3,23 +3,28 @@ import { parseArgs } from 'node:util'
 import { startHeldRun } from '../helpers/held-run.ts'
 import { attach, readLegHandle } from '../helpers/leg-handle.ts'
 import type { Outcome } from '../helpers/observation.ts'
+import { profileSchema } from '../helpers/profiles.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
+import { isInProfile } from '../suites/profiles.ts'
 import { line, repeat, summary, timed } from './stats.ts'
 
 /**
- * Does a healthy cluster stay green? The checks again and again on one cluster of each kind, no retries; with `--hogs`
- * beside programs that keep processors busy. `node bench/soak.ts [--runs 10] [--level core] [--hogs 0] [clusters...]`
+ * Does a healthy cluster stay green? The checks again and again on one cluster of each kind, no retries; then beside
+ * programs that keep both processors of a small machine busy.
+ * `node bench/soak.ts [--runs 10] [--busy-runs 0] [--hogs 2] [--profile extended] [clusters...]`
  */
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '10' },
-    level: { type: 'string', default: 'all' },
-    hogs: { type: 'string', default: '0' },
+    'busy-runs': { type: 'string', default: '0' },
+    hogs: { type: 'string', default: '2' },
+    profile: { type: 'string', default: 'extended' },
   },
 })
-const checks = catalogue.filter(({ level }) => values.level === 'all' || level === values.level)
+const profile = profileSchema.parse(values.profile)
+const checks = catalogue.filter((check) => isInProfile(profile, check))
 const clusters = positionals.length > 0 ? positionals : ['flannel', 'calico', 'cilium']
 
 for (const cluster of clusters) {
@@ -27,11 +32,16 @@ for (const cluster of clusters) {
   try {
     if (held.leg.state === 'failed') throw new Error(held.leg.reason)
     const { session, close } = await attach(await readLegHandle(held.leg.handleFile))
-    const hogs = startHogs(Number(values.hogs))
+    const once = (): Promise<Outcome[]> => session.run(checks)
     try {
-      await soak(cluster, (turn) => session.run(checks).then((outcomes) => notGreen(turn, outcomes)))
+      await soak(cluster, Number(values.runs), once)
+      const hogs = startHogs(Number(values['busy-runs']) > 0 ? Number(values.hogs) : 0)
+      try {
+        await soak(`${cluster} beside ${hogs.length} hogs`, Number(values['busy-runs']), once)
+      } finally {
+        for (const hog of hogs) hog.kill()
+      }
     } finally {
-      for (const hog of hogs) hog.kill()
       close()
     }
   } finally {
@@ -39,23 +49,22 @@ for (const cluster of clusters) {
   }
 }
 
-async function soak(cluster: string, runOnce: (turn: number) => Promise<number>): Promise<void> {
-  let off = 0
-  const times = await repeat(Number(values.runs), async (turn) =>
+async function soak(where: string, runs: number, runOnce: () => Promise<Outcome[]>): Promise<void> {
+  if (runs === 0) return
+  const counts = new Map<string, number>()
+  const times = await repeat(runs, (turn) =>
     timed(async () => {
-      off += await runOnce(turn)
+      for (const { check, outcome, reason } of await runOnce()) {
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+        if (outcome === 'failed' || outcome === 'not-run')
+          console.error(`${where}, run ${turn + 1}: ${outcome}: ${check}: ${reason}`)
+      }
     }),
   )
-  const what = `${cluster}: ${values.runs} runs of ${checks.length} checks, ${values.hogs} hogs`
-  line(what, `${off} not green`, '0')
+  const off = (counts.get('failed') ?? 0) + (counts.get('not-run') ?? 0)
+  line(`${where}: ${runs} runs of ${checks.length} checks (${profile})`, `${off} not green`, '0')
+  line('  outcomes', [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', '), '-')
   line('  one run', summary(times, 'ms'), '-')
-}
-
-function notGreen(turn: number, outcomes: readonly Outcome[]): number {
-  const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
-  for (const { check, outcome, reason } of off)
-    console.error(`run ${turn + 1}: ${outcome}: ${check}: ${reason}`)
-  return off.length
 }
 
 /** Programs that do nothing but take processor time. */
