@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ImageRequest } from '../clusters/images/prepare.ts'
 import { exitCodes } from '../helpers/errors.ts'
 import { createProgress } from '../helpers/progress.ts'
@@ -31,15 +33,35 @@ export async function imagesSaveCommand({
   ...globals
 }: ImagesSaveOptions): Promise<number> {
   const { defaultCacheDir, saveImages } = await import('../clusters/images/prepare.ts')
+  const { ensureDocker } = await import('../clusters/host/docker.ts')
+  const cacheDir = defaultCacheDir()
+  const names = clusters.map(({ definition }) => definition.name)
   const progress = createProgress({ quiet: globals.quiet })
   try {
+    // All images pass through it: without one, it is better known before an hour of downloads or builds.
+    await progress.step('look at Docker', (step) =>
+      ensureDocker({ install: globals.install, cacheDir, progress: step }),
+    )
     for (const { definition } of clusters) {
       const request: ImageRequest = { kubernetes: definition.kubernetes, cni: definition.cni }
-      const options = { provider: images, progress, cacheDir: defaultCacheDir(), install: globals.install }
+      const options = { provider: images, progress, cacheDir, install: globals.install }
       await saveImages(request, dir, options)
     }
   } finally {
     progress.close()
   }
+  process.stdout.write(
+    globals.output === 'json'
+      ? `${JSON.stringify({ dir, clusters: names, bytes: await bytesIn(dir) }, undefined, 2)}\n`
+      : `saved in ${dir}: ${names.join(', ')}, ${Math.ceil((await bytesIn(dir)) / 2 ** 20)} MiB in all; without a network: test ${names[0]} --images archive:${dir}\n`,
+  )
   return exitCodes.passed
+}
+
+/** Of all files of a folder. */
+async function bytesIn(dir: string): Promise<number> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const sizes = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))))
+  return sizes.reduce((sum, { size }) => sum + size, 0)
 }

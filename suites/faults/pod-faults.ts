@@ -77,8 +77,9 @@ const neighbourContainerGone: Fault = {
   breaks: 'The second container of one pod is stopped: nobody answers on 127.0.0.1, and its port is free.',
   red: () => ['loopback/between-containers/*', 'loopback/shared-ports'],
   inconclusive: askTools,
-  // The pod leaves the headless Service when its kubelet notices, which is before or after the question.
-  either: ['dns/*/{headless,hostname}-*'],
+  // The pod leaves its Services when its kubelet notices, which is before or after the question: then those that want an
+  // answer from each pod behind a Service miss it.
+  either: ['dns/*/{headless,hostname}-*', 'service/cluster-ip/**', 'service/{headless,spread}'],
   outcome: 'failed',
   when: 'mid-run',
   inject: (context) => stopContainer(context, victim, containers.tools),
