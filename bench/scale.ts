@@ -59,7 +59,7 @@ function simulated(self: WorldPod): AgentTransport {
         const { batch, probes } = command
         void nextTurn().then(() => {
           send({ type: 'results', batch, results: probes.map((probe) => answerTo(probe, self)) } as Frame)
-          send({ type: 'done', batch, count: probes.length } as Frame)
+          send({ type: 'done', batch, count: probes.length, waited: { fromMs: 0, toMs: 0 } } as Frame)
         })
       }
     },

@@ -3,7 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { AgentClient, type AgentTransport, type BatchResult } from './agent/client.ts'
 import { openExecStream } from './agent/exec-stream.ts'
 import { processTransport } from './agent/process-transport.ts'
-import type { Facts, WireProbe, WireResult } from './agent/protocol.ts'
+import type { Facts, Waited, WireProbe, WireResult } from './agent/protocol.ts'
 import { outsideName } from './check-probes.ts'
 import { messageOf } from './errors.ts'
 import { type FixtureNamespaces, type FixtureSpec } from './fixture-objects.ts'
@@ -11,6 +11,10 @@ import { agentCommand, containers } from './fixture-pods.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Replies } from './verdict.ts'
 import type { OutsideServer } from './world.ts'
+
+/** None is known of an agent whose rows are missing; a server that was started anew counts from 0. */
+const waitIn = (waited: Waited | undefined): number =>
+  waited === undefined ? 0 : Math.max(0, waited.toMs - waited.fromMs)
 
 type Pod = Pick<FixtureSpec, 'name' | 'namespace'>
 type OpenTransport = () => Promise<AgentTransport>
@@ -98,6 +102,7 @@ export class Agents {
     const receipts = new Map<string, ReadonlyMap<number, WireResult>>()
     const facts = new Map<string, Facts>()
     const faults = new Map<string, string>(this.#broken)
+    const waits = new Map<string, Waited>()
     // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
     const stages = [
       { asked: plan.questions, came: results },
@@ -111,12 +116,16 @@ export class Agents {
           for (const result of batch.results.values())
             if (result.facts !== undefined) facts.set(result.facts.pod, result.facts)
           if (batch.fault !== undefined) faults.set(name, batch.fault)
+          const fromMs = waits.get(name)?.fromMs ?? batch.waited?.fromMs
+          if (batch.waited !== undefined && fromMs !== undefined)
+            waits.set(name, { fromMs, toMs: batch.waited.toMs })
         }),
       )
     }
     return {
       result: (agent, id) => results.get(agent)?.get(id) ?? receipts.get(agent)?.get(id),
       fault: (agent) => faults.get(agent),
+      waitedMs: (agent) => waitIn(waits.get(agent)),
       facts,
     }
   }

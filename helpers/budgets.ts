@@ -47,6 +47,10 @@ export const budgets = {
   fixturesReadyMs: budget('fixturesReadyMs', 120_000),
   /** All paths answer once before the first check: the cluster is ready when traffic says so. */
   trafficReadyMs: budget('trafficReadyMs', 60_000),
+  /** Checks whose agents got no processor are asked again for so long, */
+  starvedMs: budget('starvedMs', 30_000),
+  /** after so long. */
+  starvedPauseMs: budget('starvedPauseMs', 1_000),
   /** Broken paths that have not changed for this long are a finding, not a cluster that is still starting. */
   trafficSettledMs: budget('trafficSettledMs', 8_000),
   /**

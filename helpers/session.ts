@@ -1,7 +1,8 @@
 import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
-import { askAll, type Asked } from './asked.ts'
+import { askAwake } from './ask-awake.ts'
+import type { Asked } from './asked.ts'
 import { nodeAccess, type RunNeed } from './check-rules.ts'
 import { isHeavy, isLasting, isLight, isLooking, isPlain, type Check } from './check.ts'
 import type { Outcome } from './observation.ts'
@@ -17,7 +18,7 @@ import { missingFeatures, outcomeOf, withNeeds, type Declared } from './outcome.
 import type { OnMoment } from './steps/step-moments.ts'
 import { tracerOf, type Tracer } from './steps/step-traces.ts'
 import { runSteps, type StepContext } from './steps/steps.ts'
-import type { Replies } from './verdict.ts'
+import { rounded, type Replies } from './verdict.ts'
 import { readLivingPods, readWorld, type World, type WorldOptions, type WorldPod } from './world.ts'
 
 /** What a session is opened on. */
@@ -147,7 +148,7 @@ export class Session {
     const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
-    const asking = askAll(runnable, world, (plan) => this.#agents.ask(plan))
+    const asking = askAwake(runnable, world, (plan) => this.#agents.ask(plan))
     // Not beside packets: a look starts programs on every node, and an answer would wait for a processor. Silence does not.
     if (!runnable.some(isLasting)) await asking
     const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
@@ -158,7 +159,13 @@ export class Session {
     return checks.map((check) => {
       const ownMs = isLooking(check) ? lookedMs : isLasting(check) ? lastedMs : 0
       const durationMs = Math.max(ownMs, asked.slowestMs(check))
-      return outcomeOf(check, asked.observations(check, looks), durationMs, declared)
+      const outcome = outcomeOf(check, asked.observations(check, looks), durationMs, declared)
+      const starvedMs = asked.starvedMs(check)
+      if (starvedMs === undefined) return outcome
+      return {
+        ...outcome,
+        measurements: [{ name: 'until its agents had a processor', ms: rounded(starvedMs) }],
+      }
     })
   }
 

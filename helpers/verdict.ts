@@ -15,6 +15,7 @@ import type { Looks } from './looks/node-looks.ts'
 import { judgeLatency, judgeLookup, judgePathMtu, judgePing, lengthText } from './path-verdict.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 import { unlessUncontrolled } from './silence-verdict.ts'
+import { unlessStarved } from './starved-verdict.ts'
 import { judgeTarget } from './target-verdict.ts'
 import type { World } from './world.ts'
 
@@ -29,6 +30,8 @@ export interface Replies {
   result(agent: string, id: number): WireResult | undefined
   /** Why an agent's rows are missing; undefined for an agent whose stream was whole to the end. */
   fault(agent: string): string | undefined
+  /** Milliseconds that the server of an agent's pod waited for a processor while all were asked. */
+  waitedMs?(agent: string): number
   /** What the nodes show, where they were looked at. */
   looks?: Looks
   /** What the agents say of their pods, by `namespace/name`. */
@@ -158,7 +161,7 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
       ? unlessUncontrolled(planned, judgeResult(planned, question.wire, result, around), replies)
       : judgeTarget(planned, planned.target, result, replies)
   const sent = question === planned.receipt ? unlessUnsent(planned, judgement, replies) : judgement
-  return unlessDead(planned, sent, replies)
+  return unlessStarved(planned, question, unlessDead(planned, sent, replies), replies)
 }
 
 /** What its sender could not even send says nothing by not arriving. */

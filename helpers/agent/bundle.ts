@@ -22,6 +22,7 @@ export const programModules = [
   'prober',
   'protocol',
   'resolve',
+  'run-queue',
   'server',
   'slots',
   'source-ports',

@@ -124,7 +124,11 @@ test('an undamaged stream gives every row, in chunks of any size', async () => {
   for (const chunkBytes of [1, 7, 1_000, Infinity]) {
     const batch = await runReplay(recording.second, 'close', chunkBytes)
     expect(batch.fault).toBeUndefined()
-    expect(batch).toEqual({ results: recording.rows, complete: true })
+    expect(batch).toEqual({
+      results: recording.rows,
+      complete: true,
+      waited: { fromMs: expect.any(Number), toMs: expect.any(Number) },
+    })
   }
   expect(recording.rows.size).toBe(21)
   expect(recording.second.length).toBeGreaterThan(3)

@@ -14,6 +14,7 @@ function scripted(...parts: object[][]): AgentTransport {
 }
 
 const hello = { type: 'hello', podUid: 'u', pod: 'ns/p', node: 'n', version: protocolVersion, sockets: 100 }
+const waited = { fromMs: 0, toMs: 0 }
 const row = (id: number, end = 'answered') => ({ id, end, attempts: 1, ms: 1 })
 const asked: WireProbe[] = [1, 2].map((id) => ({ id, kind: 'facts', timeoutMs: 10 }))
 
@@ -33,7 +34,7 @@ test.each([
     'done with rows missing',
     [
       { type: 'results', batch: 1, results: [row(1)] },
-      { type: 'done', batch: 1, count: 2 },
+      { type: 'done', batch: 1, count: 2, waited },
     ],
     /2 were asked, 1 came/,
   ],
@@ -41,7 +42,7 @@ test.each([
     'done with another count',
     [
       { type: 'results', batch: 1, results: [row(1), row(2)] },
-      { type: 'done', batch: 1, count: 3 },
+      { type: 'done', batch: 1, count: 3, waited },
     ],
     /done with 3 results/,
   ],
@@ -101,7 +102,7 @@ test.each([
 test('batches wait for one another; an empty one asks the agent too', async () => {
   const done = (batch: number, ...rows: object[]) => [
     ...(rows.length > 0 ? [{ type: 'results', batch, results: rows }] : []),
-    { type: 'done', batch, count: rows.length },
+    { type: 'done', batch, count: rows.length, waited },
   ]
   const client = await AgentClient.open(
     scripted([hello], done(1, row(1), row(2)), done(2), done(3, row(2), row(1))),

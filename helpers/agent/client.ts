@@ -5,6 +5,7 @@ import {
   wireEnds,
   type Command,
   type Frame,
+  type Waited,
   type WireProbe,
   type WireResult,
 } from './protocol.ts'
@@ -26,6 +27,8 @@ export interface BatchResult {
   complete: boolean
   /** Why rows are missing. */
   fault?: string
+  /** Of the agent's server; absent where rows are missing. */
+  waited?: Waited
 }
 
 /** Who answered at the other end of the stream. */
@@ -48,7 +51,7 @@ interface Batch {
   number: number
   asked: ReadonlySet<number>
   results: Map<number, WireResult>
-  settle: (complete: boolean) => void
+  settle: (waited: Waited | undefined) => void
 }
 
 /**
@@ -127,7 +130,7 @@ export class AgentClient {
 
   async #run(probes: readonly WireProbe[], asked: ReadonlySet<number>): Promise<BatchResult> {
     const results = new Map<number, WireResult>()
-    const { promise, resolve: settle } = Promise.withResolvers<boolean>()
+    const { promise, resolve: settle } = Promise.withResolvers<Waited | undefined>()
     if (this.#fault !== undefined) return { results, complete: false, fault: this.#fault }
     this.#batches += 1
     this.#batch = { number: this.#batches, asked, results, settle }
@@ -137,11 +140,11 @@ export class AgentClient {
       deadlineMs,
     )
     this.#write({ type: 'plan', batch: this.#batches, probes: [...probes] })
-    const complete = await promise
+    const waited = await promise
     clearTimeout(timer)
     this.#batch = undefined
-    if (complete) return { results, complete }
-    return { results, complete, fault: this.#fault ?? 'the stream broke' }
+    if (waited !== undefined) return { results, complete: true, waited }
+    return { results, complete: false, fault: this.#fault ?? 'the stream broke' }
   }
 
   /** The last to begin, the slowest probe, as many rounds of it as the agent needs for want of sockets, and the slack. */
@@ -226,9 +229,10 @@ export class AgentClient {
     if (frame.count !== rows || rows !== batch.asked.size) {
       return `the agent is done with ${String(frame.count)} results; ${batch.asked.size} were asked, ${rows} came`
     }
+    if (!(frame.waited?.toMs >= 0 && frame.waited.fromMs >= 0)) return 'a done without what its server waited'
     // Cleared here and not after the wait: the rest of this chunk must not be taken for this batch.
     this.#batch = undefined
-    batch.settle(true)
+    batch.settle(frame.waited)
     return undefined
   }
 
@@ -252,7 +256,7 @@ export class AgentClient {
     this.#fault = fault
     clearTimeout(this.#silence)
     this.#greeting.resolve(undefined)
-    this.#batch?.settle(false)
+    this.#batch?.settle(undefined)
     this.#transport.close()
   }
 }

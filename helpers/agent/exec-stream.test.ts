@@ -220,7 +220,12 @@ function agentSide(received: Buffer[]): Serve {
             }),
           ),
         )
-        socket.send(message(1, encodeLine({ seq: seq++, type: 'done', batch: 1, count: 1 })))
+        socket.send(
+          message(
+            1,
+            encodeLine({ seq: seq++, type: 'done', batch: 1, count: 1, waited: { fromMs: 0, toMs: 0 } }),
+          ),
+        )
       }
     })
   }

@@ -23,6 +23,9 @@ export function receiptsSocket(env: NodeJS.ProcessEnv): string | undefined {
   return directory === undefined ? undefined : `${directory}/agent.sock`
 }
 
+/** Where the server leaves its process id: the prober looks whether it gets to run. */
+export const serverPidFile = (directory: string): string => `${directory}/agent.pid`
+
 /** A nonce as plans carry it. Everything else is not ours and gets no answer. */
 export function isNonce(text: string): boolean {
   return /^[\w-]{1,128}$/.test(text)

@@ -1,6 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import { askFirst, type FirstPlan } from './first-packets.ts'
 import { encodeLine, LineReader } from './frames.ts'
-import { readSelf, receiptsSocket } from './identity.ts'
+import { readSelf, receiptsSocket, serverPidFile } from './identity.ts'
 import { control, linger, lingerOptions } from './linger.ts'
 import { Prober, socketCap, type FrameBody } from './prober.ts'
 import { agentPorts, protocolVersion, toolsPorts, type Command } from './protocol.ts'
@@ -34,6 +35,8 @@ async function serve(): Promise<void> {
     },
     receiptsSocket: receiptsSocket(process.env),
   })
+  const directory = process.env['AGENT_DIR']
+  if (directory !== undefined) writeFileSync(serverPidFile(directory), String(process.pid))
   // A server that goes away looks like a network that drops; a bug in the log does not.
   process.on('uncaughtException', (error) => console.error('server:', error))
   console.log(`serving as ${self.pod} (${self.podUid}) on ${self.node}`)

@@ -36,14 +36,24 @@ export function endWith(trial: Trial, answer: Identity | string, found: Found): 
   else trial.end('answered', { ...found, identity: answer })
 }
 
-/** Calls `onConnect` with a connection from a source port of ours, when the handshake is done. */
-export function open(host: string, port: number, trial: Trial, onConnect: (socket: Socket) => void): void {
+/**
+ * Calls `onConnect` with a connection from a source port of ours, when the handshake is done.
+ *
+ * @param broken told of errors after it; else they end the trial
+ */
+export function open(
+  host: string,
+  port: number,
+  trial: Trial,
+  onConnect: (socket: Socket) => void,
+  broken = (error: Error): void => trial.fail(error),
+): void {
   trial.phase = 'connect'
   trial.sent()
   trial.withSourcePort((localPort, failed) => {
     const socket = connect({ host, port, localPort, noDelay: true })
     trial.onEnd(() => socket.destroy())
-    socket.on('error', failed)
+    socket.on('error', (error) => (trial.phase === 'answer' ? broken(error) : failed(error)))
     socket.once('connect', () => {
       trial.phase = 'answer'
       onConnect(socket)
@@ -112,7 +122,8 @@ export function probeToolsHttp(probe: PeerProbe, host: string, found: Found, tri
 
 /**
  * CoreDNS closes a connection on which it has read nothing for 2 s, also when it was the machine that kept it from
- * reading. So an end that comes so late is no answer; one that comes at once is.
+ * reading, or us from writing: the handshake is the kernel's, and done long before a starved process knows of it. So an
+ * end or a reset that comes so late after the first packet is no answer; one that comes at once is.
  */
 const idleCloseMs = 1_500
 
@@ -121,22 +132,30 @@ export function probeDnsTcp(probe: Of<'dns'>, id: number, port: number, trial: T
   const question = encodeQuestion(id, probe)
   const length = Buffer.alloc(2)
   length.writeUInt16BE(question.length)
-  open(probe.server, port, trial, (socket) => {
-    const connectedMs = performance.now()
-    let bytes = Buffer.alloc(0)
+  const openedMs = performance.now()
+  let bytes = Buffer.alloc(0)
+  let isOver = false
+  const over = (how: string): void => {
+    if (isOver) return
+    isOver = true
+    const afterMs = Math.round(performance.now() - openedMs)
+    const detail = `${how} after ${bytes.length} bytes of an answer and ${afterMs} ms`
+    if (bytes.length > 0 || afterMs < idleCloseMs) return trial.end('bad-answer', { detail })
+    trial.seen = { end: 'bad-answer', detail }
+    probeDnsTcp(probe, id, port, trial)
+  }
+  const onConnect = (socket: Socket): void => {
     socket.on('data', (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk])
       if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
       endDns(trial, decodeAnswer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)), id, probe))
     })
-    socket.on('end', () => {
-      const afterMs = Math.round(performance.now() - connectedMs)
-      const detail = `closed after ${bytes.length} bytes of an answer and ${afterMs} ms`
-      if (bytes.length > 0 || afterMs < idleCloseMs) return trial.end('bad-answer', { detail })
-      trial.seen = { end: 'bad-answer', detail }
-      probeDnsTcp(probe, id, port, trial)
-    })
+    socket.on('end', () => over('closed'))
     socket.write(Buffer.concat([length, question]))
+  }
+  open(probe.server, port, trial, onConnect, (error) => {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') over('reset')
+    else trial.fail(error)
   })
 }
 

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { probeBulk } from './bulk.ts'
 import { readFacts } from './facts.ts'
 import { probeIdle } from './idle.ts'
-import type { Self } from './identity.ts'
+import { serverPidFile, type Self } from './identity.ts'
 import { probeConnect } from './probe-connect.ts'
 import { probeDatagram, probeDnsUdp, probeToolsUdp, probeUdp } from './probe-datagram.ts'
 import {
@@ -20,6 +20,7 @@ import { probeTls } from './probe-tls.ts'
 import { probePathMtu, probePing } from './probe-tools.ts'
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { probeLookup, resolve } from './resolve.ts'
+import { waitedMs } from './run-queue.ts'
 import { Slots } from './slots.ts'
 import { SourcePorts, portsPerRange } from './source-ports.ts'
 import { Trial, type Found } from './trial.ts'
@@ -73,6 +74,7 @@ export class Prober {
 
   /** Settles when the last result and `done` are handed to the stream. Never rejects. */
   async run(batch: number, probes: readonly WireProbe[]): Promise<void> {
+    const serverWaitedMs = this.#serverWaitedMs()
     let gathered: WireResult[] = []
     let timer: NodeJS.Timeout | undefined
     const flush = (): void => {
@@ -93,7 +95,19 @@ export class Prober {
     }
     await Promise.all(running)
     flush()
-    this.#send({ type: 'done', batch, count: probes.length })
+    const waited = { fromMs: serverWaitedMs, toMs: this.#serverWaitedMs() }
+    this.#send({ type: 'done', batch, count: probes.length, waited })
+  }
+
+  /** Of the server of this pod, since it began; 0 where it has not said which process it is. */
+  #serverWaitedMs(): number {
+    const { directory } = this.#options
+    if (directory === undefined) return 0
+    try {
+      return waitedMs(Number(readFileSync(serverPidFile(directory), 'utf8')))
+    } catch {
+      return 0
+    }
   }
 
   /** Its time limit begins with the probe, not with the batch. */

@@ -229,6 +229,15 @@ export interface WireResult {
   received?: string[]
 }
 
+/** Said by an agent of itself and by the runner of an agent: what it did not see proves nothing. */
+export const noProcessor = 'no processor time'
+
+/** How long the server of an agent's pod had waited for a processor when a batch began and when it was over, in milliseconds. */
+export interface Waited {
+  fromMs: number
+  toMs: number
+}
+
 /** Runner -> agent. */
 export type Command = { type: 'plan'; batch: number; probes: WireProbe[] } | { type: 'end' }
 
@@ -240,9 +249,9 @@ export type Frame = { seq: number } &
     | { type: 'beat' }
     | { type: 'results'; batch: number; results: WireResult[] }
     /** The batch is complete: this many results were sent. */
-    | { type: 'done'; batch: number; count: number }
+    | { type: 'done'; batch: number; count: number; waited: Waited }
     | { type: 'error'; message: string }
   )
 
 /** Raised whenever the meaning of a frame changes. */
-export const protocolVersion = 3
+export const protocolVersion = 4

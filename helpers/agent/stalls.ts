@@ -1,3 +1,5 @@
+import { waitedMs } from './run-queue.ts'
+
 /**
  * How long this process could not run: starved by its neighbours, throttled by its cgroup, busy with itself. A time
  * limit that ran down meanwhile says nothing about the network.
@@ -7,10 +9,12 @@ const tickMs = 25
 
 let stalled = 0
 let lastMs = performance.now()
+let lastWaitedMs = waitedMs('self')
 
 /** Starts the clock; it does not keep the process alive. */
 export function watchStalls(): void {
   lastMs = performance.now()
+  lastWaitedMs = waitedMs('self')
   setInterval(look, tickMs).unref()
 }
 
@@ -20,9 +24,14 @@ export function stalledMs(): number {
   return stalled
 }
 
-/** Everything beyond two ticks since the last look is a stall. */
+/**
+ * Everything beyond two ticks since the last look is a stall; so is what the kernel has counted: among many neighbours a
+ * process runs often, and never for long.
+ */
 function look(): void {
   const nowMs = performance.now()
-  stalled += Math.max(0, nowMs - lastMs - 2 * tickMs)
+  const nowWaitedMs = waitedMs('self')
+  stalled += Math.max(0, nowMs - lastMs - 2 * tickMs, nowWaitedMs - lastWaitedMs)
   lastMs = nowMs
+  lastWaitedMs = nowWaitedMs
 }

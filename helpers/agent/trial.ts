@@ -1,5 +1,5 @@
 import { setTimeout as setTimer } from 'node:timers'
-import type { WireEnd, WireResult } from './protocol.ts'
+import { noProcessor, type WireEnd, type WireResult } from './protocol.ts'
 import { isPortTaken, portTries } from './source-ports.ts'
 import { stalledMs } from './stalls.ts'
 
@@ -122,7 +122,7 @@ export class Trial {
       const missingMs = this.timeoutMs * awakeShare - (passedMs - lostMs)
       if (missingMs <= 0) this.#endUnanswered()
       else if (passedMs < this.timeoutMs * maxLimits) this.#armDeadline(missingMs)
-      else this.end('local-error', { detail: `the agent got no processor time for ${Math.round(lostMs)} ms` })
+      else this.end('local-error', { detail: `the agent got ${noProcessor} for ${Math.round(lostMs)} ms` })
     }
     // Timers run before sockets are read: one turn more, so that an answer that is already there is not called missing.
     this.after(ms, () => setImmediate(giveUp))

@@ -1,0 +1,46 @@
+import { noProcessor, type WireProbe } from './agent/protocol.ts'
+import type { Judgement } from './inspect.ts'
+import type { Observation } from './observation.ts'
+import type { Planned, PlannedProbe } from './plan/planned.ts'
+import type { Replies } from './verdict.ts'
+
+/**
+ * A server that gets no processor is silent, too, and says nothing of the network. The handshake of TCP is the kernel's:
+ * who has none was not kept waiting by a server. Part of helpers/verdict.ts.
+ */
+
+/** As of the prober's own time: so much of a time limit must have been left to the server that did not answer. */
+const runningShare = 0.5
+
+/** Questions to the server of an agent. */
+const answeredByAgents: ReadonlySet<WireProbe['kind']> = new Set(['tcp', 'udp', 'http', 'bulk', 'receipts'])
+
+/** The verdict, unless it is one on silence and a server that may be the silent one could not run. */
+export function unlessStarved(
+  { from, rests, mayAnswer }: PlannedProbe,
+  { agent, wire }: Planned,
+  judgement: Judgement,
+  replies: Pick<Replies, 'result' | 'waitedMs'>,
+): Judgement {
+  if (judgement.verdict !== 'timed-out') return judgement
+  if (!answeredByAgents.has(wire.kind)) return judgement
+  if (wire.kind !== 'receipts' && replies.result(agent, wire.id)?.phase !== 'answer') return judgement
+  // Of the asking pod its prober knows best.
+  const servers = [...new Set([...rests.filter((pod) => pod !== from), ...mayAnswer])]
+  const waits = servers.map((pod) => ({ pod, ms: replies.waitedMs?.(pod.name) ?? 0 }))
+  const starved = waits.find(({ ms }) => ms >= wire.timeoutMs * runningShare)
+  if (starved === undefined) return judgement
+  return {
+    verdict: 'unknown',
+    detail: `${judgement.detail ?? 'no answer'}, but ${starved.pod.fullName} got ${noProcessor} for ${Math.round(starved.ms)} ms of it`,
+  }
+}
+
+/** Is all that is wrong with these that an agent could not run? Whoever asks again may learn more. */
+export function isStarved(observations: readonly Observation[]): boolean {
+  const off = observations.filter(({ verdict, expected }) => verdict !== expected)
+  return (
+    off.length > 0 &&
+    off.every(({ verdict, detail = '' }) => verdict === 'unknown' && detail.includes(noProcessor))
+  )
+}
