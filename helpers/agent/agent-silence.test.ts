@@ -1,3 +1,4 @@
+import { budgets } from '../budgets.ts'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -68,7 +69,7 @@ test.each([486, 2_000])(
   '%i TCP probes, half unanswered, take little more than the time limit',
   async (count) => {
     const silent = await agents.stoppedListener('127.0.0.14', 4_096)
-    const timeoutMs = 1_000
+    const timeoutMs = budgets.probeMs.ms
     const started = performance.now()
     const results = await ask(
       Array.from({ length: count }, (_, id) =>
