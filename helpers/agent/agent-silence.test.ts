@@ -1,9 +1,9 @@
-import { budgets } from '../budgets.ts'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sleep } from '../await.ts'
+import { budgets } from '../budgets.ts'
 import { askAll, freePorts, LocalAgents, peerProbe, type LocalClient, type LocalPod } from './local-agent.ts'
 import type { WireProbe, WireResult } from './protocol.ts'
 
