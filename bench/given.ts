@@ -23,6 +23,7 @@ try {
   for (const profile of profileSchema.options) {
     const checking: number[] = []
     const requests: number[] = []
+    let byKind: Record<string, number> = {}
     let pods = 0
     const walls = await repeat(Number(rounds), () =>
       timed(async () => {
@@ -36,7 +37,8 @@ try {
         checking.push(
           spentOf({ ...leg, cluster: { ...leg.cluster, given: undefined } }, found)?.ms ?? Number.NaN,
         )
-        requests.push(Number(await readFile(counted, 'utf8')))
+        byKind = JSON.parse(await readFile(counted, 'utf8')) as Record<string, number>
+        requests.push(Object.values(byKind).reduce((sum, count) => sum + count, 0))
         // Five on the first two nodes, two on each further one.
         pods = 5 + 2 * Math.max(0, (leg.coverage?.nodes.covered ?? 2) - 2)
       }),
@@ -52,6 +54,8 @@ try {
     line(`${profile}: from the command to its end`, seconds(walls), profile === 'smoke' ? `<= ${bar} s` : '-')
     line('  fixtures Ready -> last outcome', seconds(checking), profile === 'smoke' ? '-' : `<= ${bar} s`)
     line(`  requests to the API, ${pods} pods`, summary(requests, ''), `<= ${6 * pods + 20}`)
+    for (const [kind, count] of Object.entries(byKind).toSorted(([, one], [, other]) => other - one))
+      line(`    ${kind}`, String(count), '-')
   }
 } finally {
   await rm(folder, { recursive: true })

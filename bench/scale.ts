@@ -15,6 +15,7 @@ import { askAll } from '../helpers/asked.ts'
 import { defineCheck } from '../helpers/check.ts'
 import { choosePairs } from '../helpers/coverage/pairs.ts'
 import { limits } from '../helpers/budgets.ts'
+import { keepHeapLean } from '../helpers/lean-heap.ts'
 import { outcomeOf } from '../helpers/outcome.ts'
 import { largeWorld } from '../helpers/world.testdata.ts'
 import type { WorldPod } from '../helpers/world.ts'
@@ -24,6 +25,9 @@ import { line, repeat, summary, timed } from './stats.ts'
  * A cluster far larger than any here: the pairs of 5,000 nodes, and all pairs of 1,000 whose agents live in this process.
  * All that a run does but for the packets: plan, frames with their sums, rows, verdicts, outcome.
  */
+
+// As the command does.
+keepHeapLean()
 
 const places = Array.from({ length: 5_000 }, (_, at) => ({ name: `node${at}`, zone: `zone${at % 3}` }))
 let chosen = 0
@@ -37,13 +41,16 @@ const world = largeWorld(nodes)
 const pods = [...world.pods, ...world.further].filter(({ namespace }) => namespace === 'main')
 const byAddress = new Map(pods.map((pod) => [pod.ip, pod]))
 
+/** Lines on their way. Each is read before the next is written, as a socket's buffer is. */
+const onTheWay = Buffer.alloc(1024 * 1024)
+const bytesOf = (text: string): Uint8Array => onTheWay.subarray(0, onTheWay.write(text))
+
 /** An agent that answers each question as the pod that was asked would. */
 function simulated(self: WorldPod): AgentTransport {
   let listener: (chunk: Uint8Array) => void = () => undefined
   let seq = 0
   const reader = new LineReader()
-  const send = (frame: Omit<Frame, 'seq'>): void =>
-    listener(Buffer.from(encodeLine({ seq: seq++, ...frame })))
+  const send = (frame: Omit<Frame, 'seq'>): void => listener(bytesOf(encodeLine({ seq: seq++, ...frame })))
   const hello = {
     podUid: self.uid,
     pod: self.fullName,
@@ -53,12 +60,13 @@ function simulated(self: WorldPod): AgentTransport {
   }
   return {
     write(text) {
-      for (const value of reader.read(Buffer.from(text)).values) {
+      for (const value of reader.read(bytesOf(text)).values) {
         const command = value as Command
         if (command.type !== 'plan') continue
         const { batch, probes } = command
         void nextTurn().then(() => {
-          send({ type: 'results', batch, results: probes.map((probe) => answerTo(probe, self)) } as Frame)
+          if (probes.length > 0)
+            send({ type: 'results', batch, results: probes.map((probe) => answerTo(probe, self)) } as Frame)
           send({ type: 'done', batch, count: probes.length, waited: { fromMs: 0, toMs: 0 } } as Frame)
         })
       }

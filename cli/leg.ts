@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { isHeavy, isLasting, isLight, isLooking, isPlain, type Check } from '../helpers/check.ts'
+import { isHeavy, isLasting, isLight, isLooking, isPlain, startsPods, type Check } from '../helpers/check.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import { capturePaths, writeCaptures } from '../helpers/capture/capture.ts'
 import { collectEvidence } from '../helpers/evidence.ts'
@@ -49,7 +49,8 @@ function pathsBefore(chosen: readonly Check[]): readonly Check[] {
 
 /**
  * Packets that change nothing in one phase, many or long ones in the next; then the checks with steps, topic by topic, each
- * in a phase of its own name.
+ * in a phase of its own name. Those whose checks start pods come after the others: Cilium lets a node have four at once,
+ * and then one in two seconds, which the fixtures have just used up.
  * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then. They take
  * seconds, and so do connections that are silent for a while: these are asked beside them.
  */
@@ -58,10 +59,13 @@ async function runPhases({ log, signal, checks }: LegRun, session: Session): Pro
     ['checks', checks.filter(isLight)],
     ['load', checks.filter(isHeavy)],
   ])
-  for (const check of checks.filter((each) => !isPlain(each))) {
-    const topic = check.id.slice(0, check.id.indexOf('/'))
-    phases.set(topic, [...(phases.get(topic) ?? []), check])
-  }
+  const topics = Map.groupBy(
+    checks.filter((check) => !isPlain(check)),
+    ({ id }) => id.slice(0, id.indexOf('/')),
+  )
+  const starting = ([, some]: [string, Check[]]): number => Number(some.some(startsPods))
+  for (const [topic, some] of [...topics].toSorted((one, other) => starting(one) - starting(other)))
+    phases.set(topic, some)
   phases.set(
     'looks',
     checks.filter((check) => isLooking(check) || isLasting(check)),
@@ -70,7 +74,9 @@ async function runPhases({ log, signal, checks }: LegRun, session: Session): Pro
   for (const [name, some] of phases) {
     if (some.length === 0) continue
     const title = `${some.length} ${titles[name] ?? `checks of ${name}`}`
-    const outcomes = await log.phase(name, title, () => session.run(some, { signal }))
+    const outcomes = await log.phase(name, title, () =>
+      session.run(some, { signal, keepWorld: all.length > 0 }),
+    )
     signal.throwIfAborted()
     log.outcomes(outcomes)
     all.push(...outcomes)

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { SetupError, UsageError, exitCodes, messageOf } from '../helpers/errors.ts'
+import { keepHeapLean } from '../helpers/lean-heap.ts'
 import { exampleText } from './command.ts'
 import { commands } from './commands.ts'
 import { readTool } from './tool.ts'
@@ -11,6 +12,7 @@ import { readTool } from './tool.ts'
  * @returns the exit code, one of helpers/errors.ts
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  keepHeapLean()
   // `list | head` closes our stdout; that is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error

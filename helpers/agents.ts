@@ -103,14 +103,17 @@ export class Agents {
     const facts = new Map<string, Facts>()
     const faults = new Map<string, string>(this.#broken)
     const waits = new Map<string, Waited>()
-    // The receipts go to every agent, also to those with nothing to say: an agent that answers them was alive to the end.
+    // All that a verdict may rest on, also those with nothing to say: who answers the second time was alive to the end, and
+    // what its server waited in between is known.
+    const rests = restsOf(plan)
     const stages = [
       { asked: plan.questions, came: results },
       { asked: plan.receipts, came: receipts },
     ]
     for (const { asked, came } of stages) {
       await Promise.all(
-        [...this.#openers.keys()].map(async (name) => {
+        [...rests].map(async (name) => {
+          if (!this.#openers.has(name)) return
           const batch = await this.batch(name, asked.get(name) ?? [])
           came.set(name, batch.results)
           for (const result of batch.results.values())
@@ -142,4 +145,11 @@ export class Agents {
     for (const client of this.#clients.values()) client.close()
     this.#clients.clear()
   }
+}
+
+/** The agents that a plan asks, and those of all pods whose silence it would hold against the network. */
+function restsOf({ probes, questions, receipts }: Plan): Set<string> {
+  const names = new Set([...questions.keys(), ...receipts.keys()])
+  for (const { rests } of probes) for (const { name } of rests) names.add(name)
+  return names
 }

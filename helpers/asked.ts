@@ -7,7 +7,7 @@ import type { Looks } from './looks/node-looks.ts'
 import type { Observation } from './observation.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { plansOf, type Plan, type PlanLimits } from './plan/plan.ts'
-import { observe, type Replies } from './verdict.ts'
+import { observe, seenOf, type Replies } from './verdict.ts'
 import type { World } from './world.ts'
 
 /** What came of asking checks without steps. */
@@ -31,7 +31,8 @@ export async function askAll(
   const once = new Map<Check, { probes: readonly PlannedProbe[]; replies: Replies }>()
   const tallies = new Map<Check, Tally>()
   const slowest = new Map<Check, number>()
-  for (const plan of plansOf(checks, world, limits)) {
+  // A function of its own: what it holds is gone when it returns, and not when the next replies have come.
+  const take = async (plan: Plan): Promise<void> => {
     const replies = await ask(plan)
     for (const [check, probes] of Map.groupBy(plan.probes, (probe) => probe.check)) {
       slowest.set(check, slowestOf(probes, replies, slowest.get(check) ?? 0))
@@ -41,9 +42,10 @@ export async function askAll(
       }
       const tally = tallies.get(check) ?? new Tally(check)
       tallies.set(check, tally)
-      for (const probe of probes) tally.add(probe, observe(probe, replies, world))
+      for (const probe of probes) tally.add(probe, seenOf(probe, replies, world))
     }
   }
+  for (const plan of plansOf(checks, world, limits)) await take(plan)
   const inPods = (check: Check, looks: Looks | undefined): Observation[] => {
     const asked = once.get(check)
     if (asked === undefined) return tallies.get(check)?.observations() ?? []

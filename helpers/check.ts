@@ -86,6 +86,10 @@ export type Check = z.infer<typeof checkSchema> & {
 /** Without steps a check changes nothing, and can be asked beside all others at any time. */
 export const isPlain = ({ steps }: Check): boolean => steps === undefined
 
+/** Does it start pods of its own? */
+export const startsPods = ({ steps = [] }: Pick<Check, 'steps'>): boolean =>
+  steps.some(({ start }) => start.length > 0)
+
 /** Looks at the network from its nodes: dearer than a packet, and asked once in a run. */
 export const isLooking = (check: Check): boolean => isPlain(check) && check.features.includes(nodeAccess)
 

@@ -19,7 +19,8 @@ import type { OnMoment } from './steps/step-moments.ts'
 import { tracerOf, type Tracer } from './steps/step-traces.ts'
 import { runSteps, type StepContext } from './steps/steps.ts'
 import { rounded, type Replies } from './verdict.ts'
-import { readLivingPods, readWorld, type World, type WorldOptions, type WorldPod } from './world.ts'
+import { readLivingPods, type World, type WorldOptions, type WorldPod } from './world.ts'
+import { readOrKeep, type Reading } from './world-reading.ts'
 
 /** What a session is opened on. */
 export interface SessionOptions extends WorldOptions {
@@ -58,6 +59,8 @@ export interface Readiness {
 export interface RunOptions {
   /** Runs between the look at the API and the first packet: the place for a fault in mid-run. */
   beforeAsking?: (world: World) => Promise<void>
+  /** What was read for the run before holds while no pod is another one than then: nothing else has been changed. */
+  keepWorld?: boolean
   /** Ends the run between two steps; what the checks applied is deleted first. */
   signal?: AbortSignal
   /** Told of the moments of checks with steps: the place for a fault that comes with what they change. */
@@ -86,6 +89,7 @@ const lookEveryMs = 500
 export class Session {
   readonly #options: SessionOptions
   readonly #agents: Agents
+  #reading: Reading | undefined
   /** What the cluster declares and what this session can do. */
   readonly declared: Declared
   /** The look from the nodes; undefined without access to them. */
@@ -116,8 +120,19 @@ export class Session {
   }
 
   /** What the API says now. */
-  world(): Promise<World> {
-    return readWorld(this.#options.kube, this.#options)
+  async world(): Promise<World> {
+    return (await readOrKeep(this.#options.kube, this.#options)).world
+  }
+
+  /** For the next batch; streams that have broken meanwhile are opened again. */
+  async #readAgain({ keepWorld = false }: RunOptions): Promise<World> {
+    const before = keepWorld ? this.#reading : undefined
+    const [reading] = await Promise.all([
+      readOrKeep(this.#options.kube, this.#options, before),
+      this.#agents.reconnect(),
+    ])
+    this.#reading = reading
+    return reading.world
   }
 
   /**
@@ -131,13 +146,15 @@ export class Session {
     const lasting = checks.filter(isLasting)
     const plain = checks.filter((check) => isPlain(check) && !isHeavy(check) && !isLasting(check))
     const stepped = checks.filter((check) => !isPlain(check))
-    const { beforeAsking: _once, ...later } = options
+    const { beforeAsking: _once, ...others } = options
+    const later = { ...others, keepWorld: true }
     // A batch of an agent waits for the one before it. Looks take seconds, too, and ask no agent meanwhile.
     const batches = plain.every(isLooking) ? [heavy, [...plain, ...lasting]] : [plain, heavy, lasting]
     const outcomes: Outcome[] = []
     for (const [index, batch] of batches.filter(({ length }) => length > 0).entries())
       outcomes.push(...(await this.#runPlain(batch, index === 0 ? options : later)))
-    if (stepped.length > 0) outcomes.push(...(await this.#runSteps(stepped, options)))
+    if (stepped.length > 0)
+      outcomes.push(...(await this.#runSteps(stepped, outcomes.length > 0 ? later : options)))
     const byCheck = new Map(outcomes.map((outcome) => [outcome.check, outcome]))
     return checks.flatMap(({ id }) => byCheck.get(id) ?? [])
   }
@@ -145,14 +162,14 @@ export class Session {
   async #runPlain(checks: readonly Check[], options: RunOptions): Promise<Outcome[]> {
     const { declared } = this
     const runnable = checks.filter((check) => missingFeatures(check, declared).length === 0)
-    const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
+    const world = await this.#readAgain(options)
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
     const asking = askAwake(runnable, world, (plan) => this.#agents.ask(plan))
     // Not beside packets: a look starts programs on every node, and an answer would wait for a processor. Silence does not.
-    if (!runnable.some(isLasting)) await asking
-    const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
-    const asked = await asking
+    const quiet = runnable.some(isLasting) ? Promise.resolve() : asking
+    const taking = quiet.then(() => (runnable.some(isLooking) ? this.looks?.take(world) : undefined))
+    const [asked, taken] = await Promise.all([asking, taking])
     const lastedMs = performance.now() - startedMs
     const looks = await this.#lookAgain(runnable, asked, world, taken, options)
     const lookedMs = performance.now() - startedMs
@@ -197,7 +214,7 @@ export class Session {
       .filter((check) => !runnable.includes(check))
       .map((check) => outcomeOf(check, [], 0, declared))
     if (runnable.length === 0) return unsupported
-    const [world] = await Promise.all([this.world(), this.#agents.reconnect()])
+    const world = await this.#readAgain(options)
     const ask = (probes: PlannedProbe[]): Promise<Replies> => this.ask(probes)
     const context: StepContext = {
       ...options,

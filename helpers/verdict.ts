@@ -17,7 +17,7 @@ import type { Planned, PlannedProbe } from './plan/planned.ts'
 import { unlessUncontrolled } from './silence-verdict.ts'
 import { unlessStarved } from './starved-verdict.ts'
 import { judgeTarget } from './target-verdict.ts'
-import type { World } from './world.ts'
+import type { Party, World } from './world.ts'
 
 /**
  * Results in, verdicts out. Pure, and the only place where a verdict is made. Rule of the house: a verdict needs
@@ -38,27 +38,67 @@ export interface Replies {
   facts?: ReadonlyMap<string, Facts>
 }
 
+/** What a planned probe came to, before it is told who asked whom. */
+export interface Seen {
+  expected: Verdict
+  verdict: Verdict
+  detail: string | undefined
+  attempts: number
+  asked: number
+  answered: number
+  /** Median of the answers' round trips in milliseconds; undefined without an answer. */
+  latencyMs: number | undefined
+  answers: readonly WireResult[]
+}
+
 /** The verdict on one planned probe: all its wire probes together. */
-export function observe(planned: PlannedProbe, replies: Replies, world: World): Observation {
+export const observe = (planned: PlannedProbe, replies: Replies, world: World): Observation =>
+  tell(planned, seenOf(planned, replies, world))
+
+/** The verdict alone, with what it rests on: of a million pairs few are ever told. */
+export function seenOf(planned: PlannedProbe, replies: Replies, world: World): Seen {
   const judged = judgedOf(planned).map((question) => judge(planned, question, replies, world))
   const { verdict, detail } = combine(planned, judged, replies)
-  const results = planned.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? [])
-  const answered = results.filter((result) => result.end === 'answered')
-  // That of a look at a path is the time that was given to whoever may object.
-  const times = answered.filter(({ path }) => path === undefined).map(({ ms }) => ms)
+  const answers: WireResult[] = []
+  const times: number[] = []
+  let attempts = 0
+  for (const { agent, wire } of planned.questions) {
+    const result = replies.result(agent, wire.id)
+    if (result === undefined) continue
+    attempts += result.attempts
+    if (result.end !== 'answered') continue
+    answers.push(result)
+    // That of a look at a path is the time that was given to whoever may object.
+    if (result.path === undefined) times.push(result.ms)
+  }
   const receipt = planned.receipt && replies.result(planned.receipt.agent, planned.receipt.wire.id)
+  return {
+    expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
+    verdict,
+    detail,
+    attempts,
+    asked: planned.receipt?.wire.nonces.length ?? planned.questions.length,
+    answered: receipt?.received?.length ?? answers.length,
+    latencyMs: times.length > 0 ? rounded(median(times)) : undefined,
+    answers,
+  }
+}
+
+/** What was seen, as reports have it. */
+export function tell(planned: PlannedProbe, seen: Seen): Observation {
+  const { expected, verdict, detail, attempts, asked, answered, latencyMs, answers } = seen
   return {
     probe: describe(planned),
     from: askerOf(planned),
     to: planned.to,
     ...wayOf(planned),
-    expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
+    expected,
     verdict,
-    attempts: results.reduce((sum, result) => sum + result.attempts, 0),
-    asked: planned.receipt?.wire.nonces.length ?? planned.questions.length,
-    answered: receipt?.received?.length ?? answered.length,
-    ...(times.length > 0 ? { latencyMs: rounded(median(times)) } : {}),
-    peers: peersOf(answered),
+    attempts,
+    asked,
+    answered,
+    ...(latencyMs === undefined ? {} : { latencyMs }),
+    peers: peersOf(answers),
     ...(detail === undefined ? {} : { detail }),
   }
 }
@@ -69,10 +109,8 @@ function askerOf({ from: { name, fullName, pinnedTo, ip } }: PlannedProbe): Obse
 }
 
 /** What a verdict is made of: of a one-way datagram only the receiver can say something. */
-const judgedOf = ({ questions, receipt }: PlannedProbe): Planned[] => [
-  ...questions.filter(({ wire }) => wire.kind !== 'datagram'),
-  ...(receipt === undefined ? [] : [receipt]),
-]
+const judgedOf = ({ questions, receipt }: PlannedProbe): readonly Planned[] =>
+  receipt === undefined ? questions : [...questions.filter(({ wire }) => wire.kind !== 'datagram'), receipt]
 
 /** Which way a probe took, and with what. */
 function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'protocol'> {
@@ -117,7 +155,7 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
   }
   const unlike = judged.filter(({ verdict }) => verdict !== expect)
   const off = unlike.filter(({ verdict }) => verdict !== 'refused' || !mayRefuse(planned))
-  const telling = mostTelling(off.map(({ verdict }) => verdict))
+  const telling = off.length === 0 ? undefined : mostTelling(off.map(({ verdict }) => verdict))
   const worst = off.find(({ verdict }) => verdict === telling)
   if (worst !== undefined) {
     const count = off.filter(({ verdict }) => verdict === worst.verdict).length
@@ -149,13 +187,15 @@ function backendsOff(planned: PlannedProbe, replies: Replies): Judgement | undef
   return problem === undefined ? undefined : unlessDead(planned, problem, replies)
 }
 
+const noFacts: Around['facts'] = new Map()
+
 /** The verdict on one wire probe. */
 function judge(planned: PlannedProbe, question: Planned, replies: Replies, world: World): Judgement {
   const result = replies.result(question.agent, question.wire.id)
   if (result === undefined) {
     return { verdict: 'unknown', detail: replies.fault(question.agent) ?? 'the agent sent no result' }
   }
-  const around = { world, looks: replies.looks, facts: replies.facts ?? new Map() }
+  const around = { world, looks: replies.looks, facts: replies.facts ?? noFacts }
   const judgement =
     planned.target === undefined
       ? unlessUncontrolled(planned, judgeResult(planned, question.wire, result, around), replies)
@@ -273,14 +313,16 @@ function judgeIdentity(planned: PlannedProbe, result: WireResult, { world }: Aro
   const { source = 'any' } = planned.probe as Partial<PathProbe | ServiceProbe | OutsideProbe>
   if (source === 'any') return { verdict: 'reached' }
   const own = planned.from.ips
-  const ofNode = world.nodes.find(({ name }) => name === planned.from.pinnedTo)?.address ?? ''
-  const right = { 'pod-ip': own, 'client-ip': own, 'pod-or-node-ip': [...own, ofNode] }[source]
+  const right = source === 'pod-or-node-ip' ? [...own, nodeAddressOf(planned.from, world)] : own
   if (right.some((each) => sameAddress(identity.saw, each))) return { verdict: 'reached' }
   return {
     verdict: 'wrong-answer',
     detail: `the server saw ${identity.saw} instead of the client's own ${right.join(' or ')}: its address was translated`,
   }
 }
+
+const nodeAddressOf = ({ pinnedTo }: Party, { nodes }: World): string =>
+  nodes.find(({ name }) => name === pinnedTo)?.address ?? ''
 
 function judgeDns({ record }: PlannedProbe, wire: Of<'dns'>, result: WireResult): Judgement {
   const { rcode, answers = [], truncated = false } = result

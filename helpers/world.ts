@@ -1,4 +1,4 @@
-import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import type { V1Node, V1Pod, V1PodList } from '@kubernetes/client-node'
 import { readClusterDns } from './cluster-dns.ts'
 import { SetupError } from './errors.ts'
 import { isFurther, workerName, type Workers } from './fixture-nodes.ts'
@@ -109,15 +109,20 @@ export interface OutsideServer {
 const clusterDomain = 'cluster.local'
 
 /**
- * Reads everything that answers are compared with: eight requests, whatever the number of checks.
+ * Reads everything that answers are compared with: seven requests with that for the pods, whatever the number of checks.
  *
+ * @param listing all pods of the cluster
  * @throws {SetupError} when a fixture Service, that of the cluster's DNS or that of the API server does not exist
  */
-export async function readWorld(kube: Kube, options: WorldOptions): Promise<World> {
+export async function readWorld(
+  kube: Kube,
+  options: WorldOptions,
+  listing: Promise<V1PodList>,
+): Promise<World> {
   const { main } = options.namespaces
   const [nodes, pods, services, dnsIp, apiService, authority] = await Promise.all([
     readNodes(kube),
-    kube.core.listPodForAllNamespaces(),
+    listing,
     readServices(kube, main),
     readClusterDns(kube),
     kube.core.readNamespacedService({ name: 'kubernetes', namespace: 'default' }),

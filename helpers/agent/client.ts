@@ -117,7 +117,8 @@ export class AgentClient {
     const asked = new Set(probes.map(({ id }) => id))
     if (asked.size !== probes.length) throw new Error('two probes of one batch have the same id')
     const batch = this.#queue.then(() => this.#run(probes, asked))
-    this.#queue = batch
+    // Nothing of it: whoever waits for the next batch needs to know that this one is over, and no row of it.
+    this.#queue = batch.then(() => undefined)
     return batch
   }
 
@@ -139,7 +140,7 @@ export class AgentClient {
       () => this.#break(`the batch was not done within ${deadlineMs} ms (budget batchSlackMs)`),
       deadlineMs,
     )
-    this.#write({ type: 'plan', batch: this.#batches, probes: [...probes] })
+    this.#write({ type: 'plan', batch: this.#batches, probes })
     const waited = await promise
     clearTimeout(timer)
     this.#batch = undefined
@@ -149,10 +150,11 @@ export class AgentClient {
 
   /** The last to begin, the slowest probe, as many rounds of it as the agent needs for want of sockets, and the slack. */
   #deadlineMs(probes: readonly WireProbe[]): number {
-    const longest = (of: (probe: WireProbe) => number): number =>
-      probes.reduce((most, probe) => Math.max(most, of(probe)), 0)
-    const slowestMs = longest(({ timeoutMs }) => timeoutMs)
-    const lastMs = longest((probe) => ('afterMs' in probe ? (probe.afterMs ?? 0) : 0))
+    let [slowestMs, lastMs] = [0, 0]
+    for (const probe of probes) {
+      slowestMs = Math.max(slowestMs, probe.timeoutMs)
+      if (probe.kind === 'dns') lastMs = Math.max(lastMs, probe.afterMs ?? 0)
+    }
     const rounds = Math.max(1, Math.ceil(probes.length / this.hello.sockets))
     return lastMs + rounds * slowestMs + this.#limits.slackMs
   }

@@ -42,11 +42,11 @@ export class LineReader {
     while (this.#fault === undefined) {
       const end = chunk.indexOf(newline, start)
       const piece = chunk.subarray(start, end === -1 ? chunk.length : end)
-      this.#chunks.push(piece)
       this.#bytes += piece.length
       if (this.#bytes > maxLineBytes) this.#fault = `a line of more than ${maxLineBytes} bytes`
+      if (end === -1) this.#chunks.push(piece)
       if (end === -1 || this.#fault !== undefined) break
-      const parsed = parseLine(this.#takeLine())
+      const parsed = parseLine(this.#takeLine(piece))
       if (typeof parsed === 'string') this.#fault = parsed
       else values.push(parsed)
       start = end + 1
@@ -62,8 +62,12 @@ export class LineReader {
     return this.#fault
   }
 
-  #takeLine(): Buffer {
-    const line = Buffer.concat(this.#chunks, this.#bytes)
+  /** The line that ends with this piece. Most come in one, which is read where it lies. */
+  #takeLine(last: Uint8Array): Buffer {
+    const line =
+      this.#chunks.length === 0
+        ? Buffer.from(last.buffer, last.byteOffset, last.byteLength)
+        : Buffer.concat([...this.#chunks, last], this.#bytes)
     this.#chunks = []
     this.#bytes = 0
     return line
@@ -78,7 +82,7 @@ function parseLine(line: Buffer): object | string {
   if (line.toString('latin1', 0, prefixBytes) !== `${checksum(json)} `)
     return `a line of ${line.length} bytes has a wrong checksum`
   try {
-    const value: unknown = JSON.parse(json.toString('utf8'))
+    const value: unknown = JSON.parse(line.toString('utf8', prefixBytes))
     if (typeof value === 'object' && value !== null) return value
     return 'a line that holds no object'
   } catch {

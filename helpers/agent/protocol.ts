@@ -239,7 +239,7 @@ export interface Waited {
 }
 
 /** Runner -> agent. */
-export type Command = { type: 'plan'; batch: number; probes: WireProbe[] } | { type: 'end' }
+export type Command = { type: 'plan'; batch: number; probes: readonly WireProbe[] } | { type: 'end' }
 
 /** Agent -> runner. `seq` counts every frame of the stream from 0. */
 export type Frame = { seq: number } &

@@ -34,7 +34,8 @@ function coveredNodes({ pods, further, nodes }: Pick<World, 'pods' | 'further' |
 }
 
 /**
- * Every way in which a check is asked: once, or once for each node, or for each chosen pair of nodes.
+ * Every way in which a check is asked: once, or once for each node, or for each chosen pair of nodes. Each holds until
+ * the next is asked for: of a million there is one map.
  *
  * @param mostPairs see {@link choosePairs}
  */
@@ -50,16 +51,13 @@ export function* bindingsOf(check: Check, world: World, mostPairs: number): Gene
     if (pod === undefined) throw new Error(`${check.id}: no fixture pod is left for it on a node`)
     return pod
   }
+  const bound = new Map<string, WorldPod>()
   if (other === undefined) {
-    for (const node of nodes.keys()) yield new Map([[one, podOn(node, 0)]])
+    for (const node of nodes.keys()) yield bound.set(one, podOn(node, 0))
     return
   }
-  for (const [from, to] of choosePairs(nodes, mostPairs, world.seed)) {
-    yield new Map([
-      [one, podOn(from, 0)],
-      [other, podOn(to, from === to ? 1 : 0)],
-    ])
-  }
+  for (const [from, to] of choosePairs(nodes, mostPairs, world.seed))
+    yield bound.set(one, podOn(from, 0)).set(other, podOn(to, from === to ? 1 : 0))
 }
 
 /** Which fixture pod stands for each pod of a check that is neither its own nor on every node. */

@@ -68,3 +68,11 @@ test('a zone for each node does not make a pair for each two of them', () => {
   const nodes = Array.from({ length: 2_000 }, (_, at) => ({ name: `node${at}`, zone: `zone${at}` }))
   expect(of(nodes, 500, 'seed').length).toBeLessThanOrEqual(2_000 + 2_000 + 500)
 })
+
+test('of a large cluster whose pairs are all asked, a stretch of them concerns few nodes', () => {
+  const nodes = Array.from({ length: 200 }, (_, at) => ({ name: `node${at}` }))
+  const pairs = of(nodes, Infinity, '1').filter(([from, to]) => from !== to)
+  expect(new Set(pairs.map(String)).size).toBe(allPairs(200))
+  const stretches = Array.from({ length: 10 }, (_, at) => pairs.slice(at * 4_000, (at + 1) * 4_000))
+  for (const stretch of stretches) expect(new Set(stretch.flat()).size).toBeLessThanOrEqual(4 * 64)
+})

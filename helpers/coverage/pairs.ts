@@ -23,10 +23,26 @@ export type Pair = readonly [from: number, to: number]
 export function* choosePairs(places: readonly Place[], bound: number, seed: string): Generator<Pair> {
   const count = places.length
   for (let node = 0; node < count; node++) yield [node, node]
-  if (count * (count - 1) > bound) return yield* samplePairs(places, bound, seed)
-  // By distance and not by node: any stretch of them has work for all nodes.
-  for (let distance = 1; distance < count; distance++) {
-    for (let node = 0; node < count; node++) yield [node, (node + distance) % count]
+  if (count * (count - 1) > bound) yield* samplePairs(places, bound, seed)
+  else for (const from of blocks(count)) for (const to of blocks(count)) yield* pairsBetween(from, to)
+}
+
+/** Nodes whose pairs come one after the other: a stretch of a few thousand pairs concerns few nodes, and each asks many. */
+const blockNodes = 40
+
+/** First of each block and first behind it. */
+function* blocks(count: number): Generator<Pair> {
+  for (let first = 0; first < count; first += blockNodes) yield [first, Math.min(count, first + blockNodes)]
+}
+
+/** By distance and not by node: all of them ask from the beginning. */
+function* pairsBetween([firstFrom, endFrom]: Pair, [firstTo, endTo]: Pair): Generator<Pair> {
+  const count = endTo - firstTo
+  for (let distance = 0; distance < count; distance++) {
+    for (let from = firstFrom; from < endFrom; from++) {
+      const to = firstTo + ((from - firstFrom + distance) % count)
+      if (from !== to) yield [from, to]
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { median } from 'simple-statistics'
 import type { Check } from '../check.ts'
 import type { Observation } from '../observation.ts'
 import type { PlannedProbe } from '../plan/planned.ts'
-import { mostTelling, rounded } from '../verdict.ts'
+import { mostTelling, rounded, tell, type Seen } from '../verdict.ts'
 import { isOfPairs } from './every-node.ts'
 import { brokenPairs, brokenNodes, Census, type Group, type Off } from './explain.ts'
 
@@ -32,17 +32,19 @@ export class Tally {
     this.#ofPairs = isOfPairs(check)
   }
 
-  add({ probe, from, to }: PlannedProbe, seen: Observation): void {
+  add(planned: PlannedProbe, seen: Seen): void {
+    const { probe, from, to } = planned
     let asked = this.#probes.get(probe)
     if (asked === undefined) {
       const none = { attempts: 0, asked: 0, answered: 0, latencies: [], off: [] }
-      asked = { example: seen, census: new Census(), ...none }
+      asked = { example: tell(planned, seen), census: new Census(), ...none }
       this.#probes.set(probe, asked)
     }
     // Of what one node asks somebody else it matters who asked.
     const pair = { from: from.pinnedTo, to: this.#ofPairs ? (to.node ?? '') : from.pinnedTo }
     asked.census.count(pair)
-    if (seen.verdict !== seen.expected) return void asked.off.push({ ...pair, seen })
+    if (seen.verdict !== seen.expected)
+      return void asked.off.push(Object.assign(pair, { seen: tell(planned, seen) }))
     asked.attempts += seen.attempts
     asked.asked += seen.asked
     asked.answered += seen.answered

@@ -1,9 +1,10 @@
-import type { V1Container, V1Pod } from '@kubernetes/client-node'
+import type { CoreV1Event, V1Container, V1Pod } from '@kubernetes/client-node'
 import { awaitUntil } from '../await.ts'
 import { budgets } from '../budgets.ts'
 import { messageOf } from '../errors.ts'
 import { containers } from '../fixture-pods.ts'
 import { containerLike, podLike } from './pod-like.ts'
+import { podsOf, warningsOf } from './shared-reads.ts'
 import { apiMessage, isNotFound, type Kube } from '../kube.ts'
 import type { World, WorldPod } from '../world.ts'
 
@@ -50,8 +51,8 @@ export interface StartOptions {
   settledMs?: number
 }
 
-/** How often the API is asked; the times that are measured are as exact as this, in milliseconds. */
-const everyMs = 50
+/** How often each pod is looked at, in milliseconds; one request brings all of them. */
+const everyMs = 100
 
 /**
  * Creates a pod like the fixture pods of its node, and waits until it is Ready with an address.
@@ -67,25 +68,25 @@ export async function startPod(
 ): Promise<PodStart> {
   const neighbour = world.pods.find((each) => each.node === pod.node)
   if (neighbour === undefined) throw new Error(`no fixture pod on ${pod.node}`)
-  const model = await kube.core.readNamespacedPod({
-    name: neighbour.name,
-    namespace: world.namespaces[neighbour.namespace],
-  })
+  const models = await podsOf(kube, world.namespaces[neighbour.namespace], 0)
+  const model = models.get(neighbour.name)
+  if (model === undefined) return { state: 'unknown', why: `${neighbour.fullName} is gone` }
   const namespace = world.namespaces[pod.namespace]
   const startedMs = performance.now()
   const refusal = await kube.tryApply(ownPodObject(model, pod, namespace))
   if (refusal !== undefined) return { state: 'unknown', why: `the API server did not accept it: ${refusal}` }
+  const appliedMs = performance.now()
   let brokenSinceMs: number | undefined
   try {
     return await awaitUntil<PodStart>(
       async () => {
         const nowMs = performance.now()
-        const { running, seen, uid } = await lookAt(kube, pod, namespace)
+        const { running, seen, uid } = lookAt(pod, (await podsOf(kube, namespace, appliedMs)).get(pod.name))
         if (running !== undefined) {
           return { done: true, value: { state: 'ready', pod: running, readyMs: nowMs - startedMs } as const }
         }
         if (nowMs - startedMs < eventsAfterMs) return { done: false, seen }
-        const event = await networkFailure(kube, namespace, uid)
+        const event = networkFailure(await warningsOf(kube, namespace, appliedMs), uid)
         if (event === undefined) return { done: false, seen }
         brokenSinceMs ??= nowMs
         return nowMs - brokenSinceMs >= settledMs
@@ -109,12 +110,10 @@ export async function startPod(
 /** After this without being Ready, the events of a pod are read too, in milliseconds. */
 const eventsAfterMs = 1_000
 
-async function lookAt(
-  kube: Kube,
+function lookAt(
   pod: WorldPod,
-  namespace: string,
-): Promise<{ running?: WorldPod; seen: string; uid: string }> {
-  const { metadata, status, spec } = await kube.core.readNamespacedPod({ name: pod.name, namespace })
+  { metadata, status, spec }: Partial<V1Pod> = {},
+): { running?: WorldPod; seen: string; uid: string } {
   const ip = status?.podIP ?? ''
   const uid = metadata?.uid ?? ''
   const ready = status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
@@ -128,10 +127,10 @@ async function lookAt(
 /** How containerd and CRI-O say that the network plugin failed, and the kubelet that there is none. */
 const saysNetwork = /failed to set ?up network|to CNI network|network plugin|network is not ready/i
 
-async function networkFailure(kube: Kube, namespace: string, uid: string): Promise<string | undefined> {
-  const fieldSelector = `involvedObject.uid=${uid}`
-  const { items } = await kube.core.listNamespacedEvent({ namespace, fieldSelector })
-  const last = items.filter(({ message = '' }) => saysNetwork.test(message)).at(-1)
+function networkFailure(warnings: readonly CoreV1Event[], uid: string): string | undefined {
+  const last = warnings
+    .filter(({ involvedObject, message = '' }) => involvedObject.uid === uid && saysNetwork.test(message))
+    .at(-1)
   return last === undefined ? undefined : `${last.reason}: ${last.message}`
 }
 
@@ -148,14 +147,15 @@ export async function deletePod(
   graceSeconds?: number,
 ): Promise<void> {
   const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }
-  let asked = false
+  let askedMs: number | undefined
   await awaitUntil(
     async () => {
       try {
-        if (!asked) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
-        asked = true
-        const { status } = await kube.core.readNamespacedPod({ name, namespace })
-        return { done: false, seen: `it is still there (${status?.phase ?? 'no status'})` }
+        if (askedMs === undefined) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
+        askedMs ??= performance.now()
+        const there = (await podsOf(kube, namespace, askedMs)).get(name)
+        if (there === undefined) return { done: true, value: undefined }
+        return { done: false, seen: `it is still there (${there.status?.phase ?? 'no status'})` }
       } catch (error) {
         return isNotFound(error) ? { done: true, value: undefined } : { done: false, seen: apiMessage(error) }
       }

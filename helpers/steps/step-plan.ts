@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { V1NetworkPolicy, V1Service } from '@kubernetes/client-node'
 import { keptPorts } from '../agent/source-ports.ts'
 import { everyPod, newcomerRole, selectedBy, type Step } from '../check-steps.ts'
-import type { Check } from '../check.ts'
+import { startsPods, type Check } from '../check.ts'
 import { bindPods } from '../coverage/every-node.ts'
 import { serviceObject, stickySpec } from '../fixture-objects.ts'
 import { managedLabel, podLabel, selectsAll } from '../fixture-pods.ts'
@@ -160,7 +160,7 @@ const independent = (a: Reach, b: Reach): boolean =>
   ![...a.isolated].some((pod) => b.used.has(pod)) &&
   ![...b.isolated].some((pod) => a.used.has(pod))
 
-function reachOf({ pods, policies, steps }: BoundCheck, world: World): Reach {
+function reachOf({ check, pods, policies }: BoundCheck, world: World): Reach {
   const isolated = world.pods.filter((pod) =>
     [...policies.values()].some((policy) =>
       (['Ingress', 'Egress'] as const).some((direction) =>
@@ -171,6 +171,6 @@ function reachOf({ pods, policies, steps }: BoundCheck, world: World): Reach {
   return {
     isolated: new Set(isolated),
     used: new Set([...pods.values(), ...isolated]),
-    startsPods: steps.some(({ start }) => start.length > 0),
+    startsPods: startsPods(check),
   }
 }

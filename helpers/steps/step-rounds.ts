@@ -15,7 +15,7 @@ export interface RoundContext {
   /** Asks all probes at the same time. */
   ask(probes: PlannedProbe[]): Promise<Replies>
   signal?: AbortSignal
-  /** Milliseconds that flows must stand still to be a finding; the budget policySettledMs unless said. */
+  /** Milliseconds that flows must stand still to be a finding; budgets such as policySettledMs unless said. */
   settledMs?: number
 }
 
@@ -117,12 +117,27 @@ export async function lookDuring<T extends Turn>(
 }
 
 /** How long wrong flows must stand still to be a finding, in milliseconds. */
-function settledMsOf(turns: readonly Turn[], rightSince: RightSince<Turn>, context: RoundContext): number {
-  if (context.settledMs !== undefined) return context.settledMs
-  const waitsForRecords = turns.some(
-    (turn) => !isRight(turn, rightSince) && turn.cells.some(({ record }) => record !== undefined),
-  )
-  return waitsForRecords ? budgets.recordSettledMs.ms : budgets.policySettledMs.ms
+function settledMsOf<T extends Turn>(
+  looked: Seen<T>,
+  rightSince: RightSince<T>,
+  { settledMs, declared }: RoundContext,
+): number {
+  if (settledMs !== undefined) return settledMs
+  const wrong = [...looked].filter(([turn]) => !isRight(turn, rightSince))
+  if (wrong.some(([{ cells }]) => cells.some(({ record }) => record !== undefined)))
+    return budgets.recordSettledMs.ms
+  const isKnown = wrong.length > 0 && wrong.every(([, cells]) => isAsDeclared(cells, declared))
+  return (isKnown ? budgets.declaredSettledMs : budgets.policySettledMs).ms
+}
+
+/** Is what is wrong just what the cluster declares of this check? */
+function isAsDeclared(cells: readonly SeenCell[], context: Declared): boolean {
+  const id = cells[0]?.cell.check.id ?? ''
+  const deviations = context.expect.filter(({ check }) => context.matches(check, id))
+  const declared = new Set(deviations.map(({ verdict }) => verdict))
+  const off = cells.filter((cell) => !isAsExpected(cell))
+  const seen = new Set(off.map(({ observation }) => observation.verdict))
+  return seen.size > 0 && seen.size === declared.size && [...seen].every((verdict) => declared.has(verdict))
 }
 
 /**
@@ -160,7 +175,7 @@ export async function settle<T extends Turn>(
     const state = stateOf(looked)
     if (state !== last || areRight()) changedMs = now
     last = state
-    const settledMs = settledMsOf(turns, rightSince, context)
+    const settledMs = settledMsOf(looked, rightSince, context)
     const mostMs = Math.max(budgets.policyEnforcedMs.ms, settledMs) + holdMs
     if (now - changedMs >= settledMs || now - startedMs >= mostMs) {
       const judged = await round(turns, verdictRound, context)
