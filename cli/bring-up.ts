@@ -100,6 +100,7 @@ export async function bringUp(leg: MadeLeg, lease: Lease, { images, shim }: Mach
       workers,
       hostNetwork: true,
       hostPort: definition.features.includes('host-port'),
+      ownCluster: true,
     }
     const outside = await log.phase('fixtures', 'fixture pods', async (step) => {
       const [server] = await Promise.all([

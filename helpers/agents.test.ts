@@ -36,7 +36,7 @@ function silentNetwork(asked: number[], endsAt = Infinity): AgentTransport {
         if (batch >= endsAt) return onClose('the pod is gone')
         const rows = probes.map(({ id }) => ({ id, end: 'timeout', attempts: 1, ms: 3_000 }))
         if (rows.length > 0) send({ type: 'results', batch, results: rows })
-        return send({ type: 'done', batch, count: rows.length })
+        return send({ type: 'done', batch, count: rows.length, waited: { fromMs: 0, toMs: 0 } })
       })
     },
     onData(listener) {
@@ -64,17 +64,17 @@ async function ask(serverEndsAt?: number) {
   return { asked, seen }
 }
 
-test('who asks is asked twice, who must have been alive once, and nobody else at all', async () => {
+test('who asks and who must have been alive are asked twice, and nobody else at all', async () => {
   const { asked, seen } = await ask()
   expect(Object.fromEntries([...asked].filter(([, batches]) => batches.length > 0))).toEqual({
     'worker1-a': [1, 0],
-    'worker2-a': [0],
+    'worker2-a': [0, 0],
   })
   expect(seen?.verdict).toBe('timed-out')
 })
 
 test('silence of a peer that was gone at the end is no evidence', async () => {
-  const { seen } = await ask(1)
+  const { seen } = await ask(2)
   expect(seen?.verdict).toBe('unknown')
   expect(seen?.detail).toContain('worker2-a was not alive throughout: the pod is gone')
 })

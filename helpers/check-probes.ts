@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { dnsProbeSchema, lookupProbeSchema } from './check-dns-probes.ts'
+import { healthProbeSchema } from './check-health-probes.ts'
 import { name } from './check-steps.ts'
 import { expectedSchema, verdictSchema } from './check-verdicts.ts'
 import {
@@ -90,10 +91,10 @@ const pathProbeSchema = z.strictObject({
     .default(1)
     .describe('So many at the same time, each of which must be answered; only with tcp.'),
   size: z
-    .enum(['small', 'mtu', 'path-mtu', 'twice-mtu'])
+    .enum(['small', 'mtu', 'path-mtu', 'over-mtu', 'twice-mtu'])
     .default('small')
     .describe(
-      "Only with datagram. mtu: as long as the MTU of the sender's interface. path-mtu: as long as its kernel takes the path to be, and nobody on the path may say that it is shorter. twice-mtu: sent in pieces.",
+      "Only with datagram. mtu: as long as the MTU of the sender's interface. path-mtu: as long as its kernel takes the path to be, and nobody on the path may say that it is shorter. over-mtu: one byte longer than its interface or the path takes, and nobody may cut it: its kernel must refuse it. twice-mtu: sent in pieces.",
     ),
   silence: silenceSchema,
   source: z
@@ -224,6 +225,7 @@ const apiProbeSchema = z.strictObject({
 export const probeSchema = z.union([
   pathProbeSchema,
   serviceProbeSchema,
+  healthProbeSchema,
   dnsProbeSchema,
   lookupProbeSchema,
   apiServerProbeSchema,
@@ -251,7 +253,7 @@ export const needsNodes = (probe: Probe): boolean =>
 
 /** Does the server outside the cluster ask? */
 export const isFromOutside = (probe: Probe): boolean =>
-  ('to' in probe || 'service' in probe) && probe.from === outsideName
+  ('to' in probe || 'service' in probe || 'healthOf' in probe) && probe.from === outsideName
 
 /** Is this probe asked when nobody else is: for it is much at once, or waits for a silence that costs its whole time? */
 export const isHeavyProbe = (probe: Probe): boolean =>
@@ -269,6 +271,7 @@ type Named<Input, Pods, Keys extends keyof Input> = Omit<Input, Keys> & {
 export type ProbeInput<Pod extends string, Target extends string = never> =
   | Named<Named<z.input<typeof pathProbeSchema>, Pod, 'to'>, Pod | OutsideName, 'from'>
   | Named<z.input<typeof serviceProbeSchema>, Pod | OutsideName, 'from'>
+  | Named<z.input<typeof healthProbeSchema>, Pod | OutsideName, 'from'>
   | (Named<Omit<z.input<typeof dnsProbeSchema>, 'of'>, Pod, 'from'> & { of?: Pod })
   | Named<z.input<typeof lookupProbeSchema>, Pod, 'from'>
   | Named<z.input<typeof apiServerProbeSchema>, Pod, 'from'>

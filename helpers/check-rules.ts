@@ -27,6 +27,8 @@ export const runNeeds = {
   [nodeAccess]: "it looks at the network from the cluster's nodes, to which this run has no access",
   'host-network': 'it asks from or at nodes, and this run has no pods with the network of their nodes',
   outside: 'it asks, or is asked by, a server outside the cluster, and this run has none',
+  'own-cluster':
+    'it makes a Service of type LoadBalancer, which on a cluster that is not ours might get a real load balancer',
   'pod-cidr':
     'it compares with the pod CIDR of the cluster, which nobody has declared: `network.podSubnet` in a definition does',
   definition:
@@ -82,12 +84,14 @@ function needsOf({ pods, probes, steps }: CheckPart): [RunNeed | 'host-port', st
   const onHosts = wanted.some((pod) => pod?.network === 'host')
   const hostPort = wanted.some((pod) => pod?.hostPort === true)
   const outside = probes.some((probe) => probe !== undefined && ('outside' in probe || isFromOutside(probe)))
+  const balanced = probes.some((probe) => probe !== undefined && 'healthOf' in probe)
   const needs: [boolean, RunNeed | 'host-port', string][] = [
     [fromNodes, nodeAccess, 'what is seen from a node'],
     [onHosts, 'host-network', 'a pod with the network of its node'],
     [hostPort, 'host-network', 'a pod with ports of its node'],
     [hostPort, 'host-port', 'a pod with ports of its node'],
     [outside, 'outside', 'a server outside the cluster'],
+    [balanced, 'own-cluster', 'a Service of type LoadBalancer'],
   ]
   return needs.flatMap(([there, need, what]) => (there ? [[need, what]] : []))
 }
@@ -184,8 +188,8 @@ function probeProblems(probe: Probe, check: CheckPart): CheckProblem[] {
 }
 
 function pathProblems(
-  { from, to, via, protocol, connections, size, silence }: PathProbe,
-  { pods }: CheckPart,
+  { from, to, via, protocol, connections, size, silence, expect }: PathProbe,
+  { pods, probes }: CheckPart,
 ): CheckProblem[] {
   if (via === 'loopback' && from !== to)
     return [{ path: ['to'], message: 'loopback leads to no other pod; from and to must be the same' }]
@@ -207,7 +211,7 @@ function pathProblems(
   }
   const only = (field: string, wanted: string): CheckProblem[] =>
     protocol === wanted ? [] : [{ path: [field], message: `only with ${wanted}` }]
-  const asksTools = protocol === 'icmp' || size === 'path-mtu'
+  const asksTools = protocol === 'icmp' || size === 'path-mtu' || size === 'over-mtu'
   return [
     ...(connections > 1 ? only('connections', 'tcp') : []),
     ...(silence === undefined ? [] : only('silence', 'tcp')),
@@ -215,7 +219,28 @@ function pathProblems(
     ...(asksTools && (via === 'loopback' || from === outsideName || pods[from]?.network === 'host')
       ? [{ path: ['from'], message: 'only from a pod of the pod network to another' }]
       : []),
+    ...(size === 'over-mtu' ? oversizeProblems({ from, to, expect }, probes) : []),
   ]
+}
+
+/** A refusal of what is too long says something beside an arrival of what is just not. */
+function oversizeProblems(
+  { from, to, expect }: Pick<PathProbe, 'from' | 'to' | 'expect'>,
+  probes: CheckPart['probes'],
+): CheckProblem[] {
+  if (expect !== 'refused') return [{ path: ['expect'], message: 'a packet that is too long is refused' }]
+  const controlled = probes.some(
+    (other) =>
+      other !== undefined &&
+      'to' in other &&
+      other.size === 'path-mtu' &&
+      other.from === from &&
+      other.to === to &&
+      other.expect === 'reached',
+  )
+  if (controlled) return []
+  const message = `add a probe from ${from} to ${to} with the size path-mtu that expects reached`
+  return [{ path: ['size'], message }]
 }
 
 /** Outside nobody knows a way to addresses of the cluster but to those of its nodes. */

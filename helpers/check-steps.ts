@@ -116,10 +116,10 @@ const flowSchema = z.strictObject({
     .min(1)
     .max(most, tooMany),
   keeps: z
-    .literal('source-port')
+    .enum(['source-port', 'socket'])
     .optional()
     .describe(
-      'Each client asks from one port in all steps, as with one socket: to connection tables it is one conversation. Only udp to a Service via cluster-ip.',
+      'source-port: each client asks from one port in all steps, with a new socket each time: to connection tables it is one conversation. socket: over one socket that stays open and connected, and is opened anew only where the kernel has closed it. Only udp to a Service via cluster-ip.',
     ),
 })
 export type Flow = z.infer<typeof flowSchema>

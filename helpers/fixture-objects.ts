@@ -20,6 +20,8 @@ import {
   selectsAll,
 } from './fixture-pods.ts'
 import {
+  balancedName,
+  balancedSpec,
   fixtureService,
   fixtureServiceNames,
   handMadeTarget,
@@ -119,6 +121,8 @@ export interface FixtureOptions extends OnHosts {
   workers: Workers
   /** The namespaces are there already, or made by somebody else. */
   namespacesExist?: true
+  /** The cluster is ours, and nobody makes a load balancer for a Service that wants one. */
+  ownCluster?: true
 }
 
 /** The fixture namespaces that a run uses. */
@@ -146,6 +150,17 @@ export function fixtureObjects(options: FixtureOptions): KubernetesObject[] {
       .map(({ name }) =>
         serviceObject({ name, namespace: main, labels: own, selector: { [podLabel]: name } }),
       ),
+    ...(options.ownCluster === true
+      ? [
+          serviceObject({
+            name: balancedName,
+            namespace: main,
+            labels: own,
+            selector: selectsAll,
+            spec: balancedSpec,
+          }),
+        ]
+      : []),
     sliceObject('echo-large', largeAddresses, options),
   ]
 }

@@ -52,6 +52,17 @@ export const selectingServices = fixtureServiceNames.filter(
   (name) => fixtureServices[name].behind === 'every-pod',
 ) as [FixtureServiceName, ...FixtureServiceName[]]
 
+/**
+ * A Service that a load balancer is to lead to from outside; only in clusters that are ours, for elsewhere one would be
+ * made for it. The class is nobody's, so that no controller takes it up.
+ */
+export const balancedName = 'echo-load-balanced'
+export const balancedSpec = {
+  type: 'LoadBalancer',
+  loadBalancerClass: 'cni-conformance/none',
+  externalTrafficPolicy: 'Local',
+} as const
+
 /** The fixture pod that the EndpointSlice of `echo-by-hand` leads to. */
 export const handMadeTarget = 'worker1-b'
 

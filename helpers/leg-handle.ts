@@ -26,6 +26,8 @@ export const legHandleSchema = z.strictObject({
   hostPort: z.boolean(),
   /** Absent where the cluster is not ours. */
   outside: z.strictObject({ container: z.string(), uid: z.string(), ip: z.string() }).exactOptional(),
+  /** Absent where it is not. */
+  ownCluster: z.literal(true).exactOptional(),
   /** As declared. `module` is the path of its file in clusters/cni, which looks are taken with. */
   cni: z.strictObject({
     name: z.string(),
@@ -89,6 +91,7 @@ export async function attach(handle: LegHandle) {
     hostNetwork: handle.hostNetwork,
     hostPort: handle.hostPort,
     ...(handle.outside === undefined ? {} : { outside: handle.outside }),
+    ...(handle.ownCluster === undefined ? {} : { ownCluster: handle.ownCluster }),
     access: accessTo(handle, cni),
   }
   const session = await Session.open(options)
@@ -96,6 +99,7 @@ export async function attach(handle: LegHandle) {
     kube,
     session,
     cni: handle.cni,
+    kubeProxy: handle.kubeProxy,
     workers: handle.workers,
     declared: session.declared,
     runOnNode: runOnKindNode,

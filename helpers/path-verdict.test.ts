@@ -123,6 +123,46 @@ describe('the path of long packets', () => {
   })
 })
 
+describe('a packet that is too long', () => {
+  const ways = { from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram' } as const
+  const oversize = { ...ways, size: 'over-mtu', expect: 'refused' } as const
+  const about = { ...base, features: [], covers: [...base.covers], id: 'test/oversize', pods }
+  const check = defineCheck({ ...about, probes: [oversize, { ...ways, size: 'path-mtu' }] })
+  const path = { interfaceMtu: 1_500, mtu: 1_450 }
+  const answer = (refused: boolean): Partial<WireResult> => ({
+    path: { ...path, oversize: { bytes: 1_451, refused } },
+  })
+
+  test('is refused, and why is told', () => {
+    expect(seen(check, () => answer(true))).toMatchObject({
+      verdict: 'refused',
+      expected: 'refused',
+      detail:
+        "the sender's kernel refused a packet of 1451 bytes that nobody may cut (message too long): the interface has an MTU of 1500, the kernel takes the path to be 1450",
+    })
+  })
+
+  test('is let out', () => {
+    expect(seen(check, () => answer(false))).toMatchObject({
+      verdict: 'wrong-answer',
+      detail: expect.stringContaining('a packet of 1451 bytes that nobody may cut was sent'),
+    })
+  })
+
+  test('and nothing is known of it', () => {
+    expect(seen(check, () => ({ end: 'local-error' })).verdict).toBe('unknown')
+    expect(seen(check, () => ({ path })).verdict).toBe('unknown')
+  })
+
+  test('is refused, which says nothing without one beside it that is not too long and arrives', () => {
+    expect(() => defineCheck({ ...about, probes: [oversize] })).toThrow('with the size path-mtu')
+    const arrives = { ...oversize, expect: 'reached' } as const
+    expect(() => defineCheck({ ...about, probes: [arrives, { ...ways, size: 'path-mtu' }] })).toThrow(
+      'is refused',
+    )
+  })
+})
+
 describe('the time that DNS takes', () => {
   const check = defineCheck({
     ...base,

@@ -28,6 +28,18 @@ export function judgePathMtu({ path }: WireResult): Judgement {
   )
 }
 
+/** The kernel of the sender says by itself what it does with a packet that is too long. */
+export function judgeOverMtu({ path }: WireResult): Judgement {
+  if (path?.oversize === undefined)
+    return { verdict: 'unknown', detail: 'the agent did not say what became of the packet' }
+  const { interfaceMtu, mtu, oversize } = path
+  const limits = `the interface has an MTU of ${interfaceMtu}, the kernel takes the path to be ${mtu}`
+  const packet = `a packet of ${oversize.bytes} bytes that nobody may cut`
+  return oversize.refused
+    ? { verdict: 'refused', detail: `the sender's kernel refused ${packet} (message too long): ${limits}` }
+    : wrong(`${packet} was sent, which is one byte too long: ${limits}`)
+}
+
 /** The addresses that the resolver of a pod found, held against those of the API. */
 export function judgeLookup({ record }: PlannedProbe, { answers = [] }: WireResult): Judgement {
   if (record === undefined) return { verdict: 'unknown', detail: 'nobody wanted that name' }
@@ -62,5 +74,6 @@ const lengthTexts: Record<PathProbe['size'], string> = {
   small: '',
   mtu: " as long as the MTU of the sender's interface",
   'path-mtu': " as long as the sender's kernel takes the path to be",
+  'over-mtu': ' one byte too long',
   'twice-mtu': " twice as long as the MTU of the sender's interface, sent in pieces,",
 }

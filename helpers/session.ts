@@ -26,16 +26,20 @@ import { readOrKeep, type Reading } from './world-reading.ts'
 export interface SessionOptions extends WorldOptions {
   kube: Kube
   declared: Declared
+  /** The cluster is ours: a Service that wants a load balancer gets none there. */
+  ownCluster?: true
   /** Who has none can't look at the network from its nodes: checks that need it are unsupported. */
   access?: NodeAccess
 }
 
 /** What a session has that checks may need. */
-function needsMet({ access, hostNetwork, outside, podSubnet, declared }: SessionOptions): RunNeed[] {
+function needsMet(options: SessionOptions): RunNeed[] {
+  const { access, hostNetwork, outside, ownCluster, podSubnet, declared } = options
   const met: Record<RunNeed, boolean> = {
     [nodeAccess]: access !== undefined,
     'host-network': hostNetwork,
     outside: outside !== undefined,
+    'own-cluster': ownCluster === true,
     'pod-cidr': podSubnet !== undefined,
     definition: declared.byNobody !== true,
   }

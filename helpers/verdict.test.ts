@@ -12,7 +12,7 @@ import type { WorldPod } from './world.ts'
 const world = healthyWorld()
 const checks = catalogue.filter(isAnswered)
 const declares: Declared = {
-  features: ['host-network', 'host-port', 'outside', 'icmp'],
+  features: ['host-network', 'host-port', 'outside', 'own-cluster', 'icmp'],
   expect: [],
   matches: (glob, id) => glob === id,
 }
@@ -59,13 +59,18 @@ function healthyResult(planned: PlannedProbe, wire: WireProbe, turn: number): Wi
       return { ...base, replies: [{ from: wire.host, seq: 1, ttl: 62, ms: 0.2 }] }
     case 'path-mtu':
       return { ...base, path: { interfaceMtu: 1_500, mtu: 1_450 } }
+    case 'over-mtu': {
+      const oversize = { bytes: 1_451, refused: true }
+      return { ...base, path: { interfaceMtu: 1_500, mtu: 1_450, oversize } }
+    }
     case 'bind':
       return wire.port === 0 ? base : { ...base, end: 'in-use' }
     case 'facts':
       return { ...base, facts }
+    case 'connect':
+      return { ...base, ...(planned.health === undefined ? {} : { status: planned.health.status }) }
     case 'tools-http':
     case 'tools-udp':
-    case 'connect':
     case 'tls':
       return base
     default: {
@@ -161,7 +166,7 @@ describe('verdicts', () => {
       new Map([[victim, 'the stream ended']]),
     )
     const verdicts = outcomes.flatMap(({ observations }) => observations.map(({ verdict }) => verdict))
-    expect(new Set(verdicts)).toEqual(new Set(['reached', 'no-such-name', 'unknown']))
+    expect(new Set(verdicts)).toEqual(new Set(['reached', 'no-such-name', 'refused', 'unknown']))
     expect(outcomes.every(({ outcome }) => outcome === 'passed' || outcome === 'not-run')).toBe(true)
   })
 

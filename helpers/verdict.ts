@@ -8,11 +8,19 @@ import {
   type ServiceProbe,
   type Verdict,
 } from './check-probes.ts'
+import { judgeHealth } from './health-verdict.ts'
 import type { Observation } from './observation.ts'
 import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
-import { judgeLatency, judgeLookup, judgePathMtu, judgePing, lengthText } from './path-verdict.ts'
+import {
+  judgeLatency,
+  judgeLookup,
+  judgeOverMtu,
+  judgePathMtu,
+  judgePing,
+  lengthText,
+} from './path-verdict.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 import { unlessUncontrolled } from './silence-verdict.ts'
 import { unlessStarved } from './starved-verdict.ts'
@@ -115,6 +123,7 @@ const judgedOf = ({ questions, receipt }: PlannedProbe): readonly Planned[] =>
 /** Which way a probe took, and with what. */
 function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'protocol'> {
   if (target !== undefined) return { via: 'service' in target ? 'fqdn' : 'host', protocol: target.protocol }
+  if ('healthOf' in probe) return { via: 'health-check-node-port', protocol: 'http' }
   if ('apiServer' in probe) return { via: probe.apiServer, protocol: 'tls' }
   if ('outside' in probe) return { via: 'outside', protocol: probe.outside }
   if ('lookup' in probe) return { via: 'resolv-conf', protocol: 'dns' }
@@ -164,9 +173,12 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
   }
   // Of some it is also said what the verdict rests on where it is the expected one.
   const [only] = planned.target === undefined ? unlike : judged
-  const told = only ?? judged.find(({ verdict, detail }) => verdict === 'reached' && detail !== undefined)
+  const told = only ?? judged.find(({ verdict, detail }) => restsOn.has(verdict) && detail !== undefined)
   return backendsOff(planned, replies) ?? latencyOf(planned, replies) ?? told ?? { verdict: expect }
 }
+
+/** Verdicts of which it is worth knowing what they rest on, where they are as expected. */
+const restsOn: ReadonlySet<Verdict> = new Set(['reached', 'refused'])
 
 /** How long answers took that have a time limit as a whole. */
 function latencyOf(planned: PlannedProbe, replies: Replies): Judgement | undefined {
@@ -267,6 +279,8 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
       return judgePing(planned, wire, result)
     case 'path-mtu':
       return judgePathMtu(result)
+    case 'over-mtu':
+      return judgeOverMtu(result)
     case 'lookup':
       return judgeLookup(planned, result)
     // The certificate was its proof.
@@ -292,7 +306,7 @@ function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult,
         ? { verdict: 'reached' }
         : { verdict: 'wrong-answer', detail: `bound port ${wire.port} although the other container holds it` }
     case 'connect':
-      return { verdict: 'unknown', detail: 'a connection to no target' }
+      return judgeHealth(planned, result)
     case 'facts':
       return result.facts === undefined
         ? { verdict: 'unknown', detail: 'the agent sent no facts' }
@@ -360,6 +374,11 @@ function peersOf(answered: readonly WireResult[]): Observation['peers'] {
   return [...peers.values()].toSorted((a, b) => a.pod.localeCompare(b.pod))
 }
 
+const keptTexts = {
+  'source-port': ' from the same port as ever',
+  socket: ' over the socket that it holds',
+} as const
+
 function describe(planned: PlannedProbe): string {
   const { probe, from, to, record } = planned
   if ('inspect' in probe) return `${probe.inspect} in ${from.name}`
@@ -367,6 +386,6 @@ function describe(planned: PlannedProbe): string {
   const { via, protocol } = wayOf(planned)
   if (record !== undefined)
     return `${from.name} asks ${to.name} for ${record.type} of ${record.name} over ${protocol}`
-  const port = 'sourcePort' in probe && probe.sourcePort !== undefined ? ' from the same port as ever' : ''
-  return `${from.name} -> ${to.name} via ${via} over ${protocol}${port}`
+  const kept = 'keeps' in probe && probe.keeps !== undefined ? keptTexts[probe.keeps] : ''
+  return `${from.name} -> ${to.name} via ${via} over ${protocol}${kept}`
 }

@@ -9,6 +9,8 @@ export interface WorldService {
   ips: string[]
   /** By the name of its port; only where it has node ports. */
   nodePorts: Record<string, number>
+  /** Where each node says whether it has an endpoint of it; only of a Service for a load balancer. */
+  healthPort?: number
   /** Addresses that its EndpointSlices call ready, sorted. */
   ready: string[]
 }
@@ -48,6 +50,7 @@ function worldService({ metadata, spec }: V1Service, slices: readonly V1Endpoint
   return {
     ips: (spec?.clusterIPs ?? []).filter((ip) => ip !== '' && ip !== 'None'),
     nodePorts: nodePortsOf(spec),
+    ...(spec?.healthCheckNodePort === undefined ? {} : { healthPort: spec.healthCheckNodePort }),
     ready: slices
       .filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === metadata?.name)
       // The API writes null where a Service selects no pod, whatever the type says.

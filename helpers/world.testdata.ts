@@ -2,6 +2,7 @@ import { isLooking, isPlain, type Check } from './check.ts'
 import { fixtureSpecs, privilegedSpecs } from './fixture-objects.ts'
 import { podLabels } from './fixture-pods.ts'
 import {
+  balancedName,
   fixtureService,
   fixtureServiceNames,
   handMadeTarget,
@@ -144,5 +145,11 @@ function healthyServices(pods: readonly WorldPod[]): World['services'] {
     name,
     { ips: serviceIp === undefined ? [] : [serviceIp], nodePorts: {}, ready: [ip] },
   ])
-  return new Map([...fixtures, ...singles])
+  const balanced: WorldService = {
+    ips: ['10.96.12.90'],
+    nodePorts: { http: 30_090, tcp: 30_091, udp: 30_092 },
+    healthPort: 30_099,
+    ready: inMain.map(({ ip }) => ip).toSorted(),
+  }
+  return new Map([...fixtures, [balancedName, balanced], ...singles])
 }

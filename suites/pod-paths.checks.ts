@@ -85,6 +85,42 @@ const lengths = sizes.flatMap(({ id: size, claim }) => [
   }),
 ])
 
+const oversize = { via: 'pod-ip', protocol: 'datagram', size: 'over-mtu', expect: 'refused' } as const
+const justFits = { via: 'pod-ip', protocol: 'datagram', size: 'path-mtu' } as const
+
+const tooLong = (where: string): string =>
+  `A packet one byte longer than the interface of a pod, or its path to a pod on ${where}, takes, and that nobody may cut (DF), MUST be refused by the kernel of the pod, while one that just fits arrives.`
+
+/** A kernel that lets it out leaves it to others to drop it in silence. */
+const oversizes: readonly Check[] = [
+  defineCheck({
+    id: 'pod-to-pod/same-node/over-mtu',
+    level: 'extended',
+    covers: ['P2'],
+    requirement: tooLong('the same node'),
+    pods: neighbours,
+    probes: [
+      { from: 'first', to: 'second', ...oversize },
+      { from: 'fourth', to: 'third', ...oversize },
+      { from: 'first', to: 'second', ...justFits },
+      { from: 'fourth', to: 'third', ...justFits },
+    ],
+  }),
+  defineCheck({
+    id: 'pod-to-pod/cross-node/over-mtu',
+    level: 'extended',
+    covers: ['P3'],
+    requirement: tooLong('another node'),
+    pods: strangers,
+    probes: [
+      { from: 'here', to: 'there', ...oversize },
+      { from: 'there', to: 'here', ...oversize },
+      { from: 'here', to: 'there', ...justFits },
+      { from: 'there', to: 'here', ...justFits },
+    ],
+  }),
+]
+
 /** Of each pod to each other: less than a pod's backlog holds, and together more than any other check opens between pods. */
 const each = 64
 
@@ -131,4 +167,4 @@ const idle: readonly Check[] = [
   }),
 ]
 
-export const podPathChecks: readonly Check[] = [...ping, ...lengths, concurrent, ...idle]
+export const podPathChecks: readonly Check[] = [...ping, ...lengths, ...oversizes, concurrent, ...idle]

@@ -96,6 +96,39 @@ const noLocalEndpoint = (['tcp', 'udp'] as const).map((protocol) =>
   }),
 )
 
+const balanced = { level: 'extended', covers: ['S4'] } satisfies Partial<CheckInput<never>>
+
+const healthText = (who: string): string =>
+  `With externalTrafficPolicy Local the healthCheckNodePort of a Service MUST tell ${who} at every node that has a ready endpoint 200, and at every other 503.`
+
+/** What a load balancer goes by: a wrong 200 leads clients to nobody, a wrong 503 to fewer than there are. */
+const health: readonly Check[] = [
+  defineCheck({
+    ...balanced,
+    id: 'service/health-check-node-port/from-pod',
+    features: ['own-cluster'],
+    requirement: healthText('a pod'),
+    pods: { first: { node: 'worker1' }, second: { node: 'worker2' } },
+    probes: (['first', 'second'] as const).map((from) => ({ from, healthOf: 'echo-load-balanced' })),
+  }),
+  defineCheck({
+    ...balanced,
+    id: 'service/health-check-node-port/from-node',
+    features: ['own-cluster', 'host-network'],
+    requirement: healthText('a node'),
+    pods: nodes,
+    probes: eachNode.map((from) => ({ from, healthOf: 'echo-load-balanced' })),
+  }),
+  defineCheck({
+    ...balanced,
+    id: 'service/health-check-node-port/from-outside',
+    features: ['own-cluster', 'outside'],
+    requirement: healthText('a client outside the cluster'),
+    pods: {},
+    probes: [{ from: 'outside', healthOf: 'echo-load-balanced' }],
+  }),
+]
+
 /** From nodes, and from outside the cluster. */
 export const serviceEntryChecks: readonly Check[] = [
   ...clusterIpFromNode,
@@ -103,4 +136,5 @@ export const serviceEntryChecks: readonly Check[] = [
   ...nodePortFromOutside,
   ...localEndpoints,
   ...noLocalEndpoint,
+  ...health,
 ]

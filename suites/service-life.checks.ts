@@ -12,6 +12,7 @@ const fixtures = { near: { node: 'worker1' }, far: { node: 'worker2' } } as cons
 /** Flows to the Service. */
 const toFront = { from: clients, to: ['front'], via: 'cluster-ip', protocols: bothTransports } as const
 const keptToFront = { ...toFront, protocols: ['udp'], keeps: 'source-port' } as const
+const heldToFront = { ...keptToFront, keeps: 'socket' } as const
 const toNodePorts = { ...toFront, via: 'node-port' } as const
 const forRecord = { ...toFront, via: 'record' } as const
 
@@ -75,6 +76,37 @@ const udpAfterZero = defineCheck({
     },
     { name: 'while it has none', stop: ['server'], flows: [keptToFront, toFront, ...beside] },
     { name: 'after it has one again', start: ['server'], flows: [keptToFront, toFront, ...beside] },
+  ],
+})
+
+const allToFront = [keptToFront, heldToFront, toFront, ...beside]
+
+/**
+ * kube-proxy forgets what its connection table knows of an endpoint that goes; Cilium in its place, which translates when a
+ * socket connects, closes the socket. A client that hears of that opens another.
+ */
+const scaledToZero = defineCheck({
+  id: 'life-cycle/service/scaled-to-zero',
+  level: 'extended',
+  covers: ['S2'],
+  requirement:
+    'A Service of two endpoints on two nodes that has none for a while and then two again MUST lead to both, also a client that keeps one UDP port or holds one UDP socket open all the time, and to nobody in between.',
+  pods: {
+    ...fixtures,
+    first: { node: 'worker1', own: true },
+    second: { node: 'worker2', own: true },
+  },
+  services: { front: { selects: ['first', 'second'] } },
+  steps: [
+    {
+      name: 'with two endpoints',
+      role: 'control',
+      start: ['first', 'second'],
+      apply: ['front'],
+      flows: allToFront,
+    },
+    { name: 'with none', stop: ['first', 'second'], flows: allToFront },
+    { name: 'with two again', start: ['first', 'second'], flows: allToFront },
   ],
 })
 
@@ -175,6 +207,7 @@ const affinityTimeout = defineCheck({
 export const serviceLifeChecks: readonly Check[] = [
   endpoints,
   udpAfterZero,
+  scaledToZero,
   terminating,
   typeChange,
   serviceRecord,

@@ -69,22 +69,50 @@ test('one-way datagrams: the receiver tells which ones came', async () => {
   expect(receipt).toMatchObject({ end: 'answered', received: ['oneway-datagram-1', 'oneway-datagram-3'] })
 })
 
-test('a source port that is named is kept from probe to probe', async () => {
+/** A server that writes down from which ports it is asked. */
+async function udpServer(port = 0): Promise<{ port: number; seen: number[]; close: () => void }> {
   const seen: number[] = []
   const server = createSocket('udp4')
-  server.on('message', (_message, { port, address }) => {
-    seen.push(port)
+  server.on('message', (_message, { port: from, address }) => {
+    seen.push(from)
     const identity = { nonce: 'n', podUid: 'u', pod: 'local/p', node: 'node', saw: address }
-    server.send(JSON.stringify(identity), port, address)
+    server.send(JSON.stringify(identity), from, address)
   })
-  server.bind(0, beta.host)
+  server.bind(port, beta.host)
   await once(server, 'listening')
-  const { port } = server.address()
+  return { port: server.address().port, seen, close: () => server.close() }
+}
+
+test('a source port that is named is kept from probe to probe', async () => {
+  const server = await udpServer()
+  const { port, seen } = server
   const about = { kind: 'udp', host: beta.host, port, nonce: 'n', timeoutMs: 5_000 } as const
   const probe = (id: number): WireProbe => ({ ...about, id, sourcePort: 62_007, toService: true })
   for (const id of [1, 2, 3]) expect(await askOne(probe(id))).toMatchObject({ end: 'answered' })
   server.close()
   expect(new Set(seen)).toEqual(new Set([62_007]))
+})
+
+test('a socket that is held outlives a refusal, and leads elsewhere when that is asked for', async () => {
+  const first = await udpServer()
+  const about = { kind: 'udp', host: beta.host, nonce: 'n', sourcePort: 63_507, held: true } as const
+  const probe = (id: number, port: number): WireProbe => ({ ...about, id, port, timeoutMs: 5_000 })
+  expect(await askOne(probe(1, first.port))).toMatchObject({ end: 'answered', attempts: 1 })
+  // The port is taken for as long as the socket is open.
+  const other = { ...probe(2, first.port), held: undefined } as unknown as WireProbe
+  expect(await askOne(other)).toMatchObject({
+    end: 'local-error',
+    detail: expect.stringContaining('EADDRINUSE'),
+  })
+  first.close()
+  expect(await askOne(probe(3, first.port))).toMatchObject({ end: 'refused' })
+  const again = await udpServer(first.port)
+  expect(await askOne(probe(4, first.port))).toMatchObject({ end: 'answered' })
+  const second = await udpServer()
+  expect(await askOne(probe(5, second.port))).toMatchObject({ end: 'answered' })
+  again.close()
+  second.close()
+  expect([first, again, second].map(({ seen }) => seen)).toEqual([[63_507], [63_507], [63_507]])
 })
 
 test('a closed port refuses, over TCP, HTTP and UDP', async () => {

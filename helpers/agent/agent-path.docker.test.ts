@@ -153,3 +153,15 @@ test('a connection is forgotten by a packet filter while it is silent', async ()
   await inside('server', 'sysctl -q -w net.netfilter.nf_conntrack_tcp_timeout_established=60')
   expect((await ask(from, silent)).end).toBe('answered')
 })
+
+test('a socket that is held is opened anew when the kernel has closed it', async () => {
+  const held = {
+    ...peerProbe(1, 'udp', addresses.server, agentPorts.udp),
+    sourcePort: 63_600,
+    held: true,
+  } as WireProbe
+  const destroyed = () => inside('client', `ss -K -u sport = :63600`)
+  expect((await ask(from, held)).end).toBe('answered')
+  expect((await destroyed()).stdout).toContain(addresses.server)
+  expect((await ask(from, held)).end).toBe('answered')
+})

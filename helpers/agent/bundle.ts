@@ -10,6 +10,7 @@ export const programModules = [
   'facts',
   'first-packets',
   'frames',
+  'held-sockets',
   'idle',
   'identity',
   'linger',

@@ -34,7 +34,9 @@ function askHttp(probe: Of<'connect'>, host: string, found: Found, trial: Trial)
       { host, port: probe.port, path: '/', localPort, agent: false, headers },
       (response) => {
         response.on('error', () => undefined)
-        answered(trial, found, `HTTP ${response.statusCode}`)
+        const { statusCode } = response
+        const status = statusCode === undefined ? {} : { status: statusCode }
+        answered(trial, { ...found, ...status }, `HTTP ${statusCode}`)
       },
     )
     trial.onEnd(() => request.destroy())

@@ -13,43 +13,59 @@ import type { Found, Trial } from './trial.ts'
 /** The error of a local REJECT is there before send() returns, but is read one or two turns later. */
 const icmpGraceMs = 10
 
-interface Exchange {
-  host: string
-  port: number
+/** What is said over a connected socket. */
+interface Conversation {
   payload: string | Uint8Array
   trial: Trial
+  /** What becomes of an error; it ends the trial unless said. */
+  failed?: (error: Error) => void
 }
 
 /**
- * Sends, and again at 1/3 and 2/3 of the time limit while nothing has come. `read` says whether the message settles
- * the trial, or else what is wrong with it: a late answer to an earlier probe from the same port must not be judged.
+ * Says whether a message settles the trial, or else what is wrong with it: a late answer to an earlier probe from the same
+ * port must not be judged.
  */
+type Read = (message: Buffer) => string | undefined
+
+/** Asks over a socket of its own. */
 export function exchange(
-  { host, port, payload, trial }: Exchange,
-  read: (message: Buffer) => string | undefined,
+  { host, port, ...about }: Conversation & { host: string; port: number },
+  read: Read,
 ): void {
+  const { trial } = about
   trial.phase = 'answer'
-  withSocket(host, trial, (socket) => {
-    socket.on('message', (message) => {
-      const wrong = read(message)
-      if (wrong !== undefined) trial.seen = { end: 'bad-answer', detail: wrong }
-    })
-    const send = (): void => {
-      trial.sent()
-      socket.send(payload, (error) => {
-        // A REJECT of the local packet filter gives EPERM first and its ICMP error a moment later, which says more.
-        if (error !== null) trial.after(icmpGraceMs, () => trial.fail(error))
-      })
-    }
+  withSocket(host, trial, (socket) =>
     // `connect` reports what it cannot do (no route) to its callback.
     socket.connect(port, host, (error?: Error) => {
       if (error !== undefined && error !== null) return trial.fail(error)
-      if (trial.ended) return
-      send()
-      trial.after(trial.timeoutMs * resendShare, send)
-      trial.after(2 * trial.timeoutMs * resendShare, send)
+      if (!trial.ended) converse(socket, about, read)
+    }),
+  )
+}
+
+/** Sends over a connected socket, and again at 1/3 and 2/3 of the time limit while nothing has come. */
+export function converse(
+  socket: Socket,
+  { payload, trial, failed = (error) => trial.fail(error) }: Conversation,
+  read: Read,
+): void {
+  trial.phase = 'answer'
+  const hear = (message: Buffer): void => {
+    const wrong = read(message)
+    if (wrong !== undefined) trial.seen = { end: 'bad-answer', detail: wrong }
+  }
+  socket.on('message', hear)
+  trial.onEnd(() => socket.off('message', hear))
+  const send = (): void => {
+    trial.sent()
+    socket.send(payload, (error) => {
+      // A REJECT of the local packet filter gives EPERM first and its ICMP error a moment later, which says more.
+      if (error !== null) trial.after(icmpGraceMs, () => failed(error))
     })
-  })
+  }
+  send()
+  trial.after(trial.timeoutMs * resendShare, send)
+  trial.after(2 * trial.timeoutMs * resendShare, send)
 }
 
 /** Calls `use` with a socket that is bound to a source port. */
@@ -64,14 +80,19 @@ export function withSocket(host: string, trial: Trial, use: (socket: Socket) => 
   })
 }
 
-export function probeUdp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
-  const { port, nonce } = probe
-  exchange({ host, port, payload: nonce, trial }, (message) => {
+/** Who answers says who it is. */
+export const readAnswer =
+  (nonce: string, found: Found, trial: Trial): Read =>
+  (message) => {
     const answer = readIdentity(message.toString('utf8'), nonce)
     if (typeof answer === 'string') return answer
     endWith(trial, answer, found)
     return undefined
-  })
+  }
+
+export function probeUdp(probe: PeerProbe, host: string, found: Found, trial: Trial): void {
+  const { port, nonce } = probe
+  exchange({ host, port, payload: nonce, trial }, readAnswer(nonce, found, trial))
 }
 
 /** `agnhost netexec` says the nonce back. */
@@ -98,12 +119,15 @@ export function probeDnsUdp(probe: Of<'dns'>, id: number, port: number, trial: T
 /** Bytes of the headers of IP and UDP. */
 const headerBytes = { v4: 28, v6: 48 } as const
 
+/** Those of a datagram to this address. */
+export const headersOf = (host: string): number => headerBytes[host.includes(':') ? 'v6' : 'v4']
+
 /**
  * A nonce, and blanks up to the length of a packet. The kernel sets DF on one that just fits the interface, unless it has
  * been told of a smaller path; then it sends fragments, which the receiver's kernel puts together.
  */
 export const filled = (nonce: string, host: string, packetBytes: number): string =>
-  nonce.padEnd(packetBytes - headerBytes[host.includes(':') ? 'v6' : 'v4'])
+  nonce.padEnd(packetBytes - headersOf(host))
 
 function payloadOf(probe: PeerProbe, host: string): string | undefined {
   if (!('fill' in probe)) return probe.nonce

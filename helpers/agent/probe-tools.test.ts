@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readPing, readRoute } from './probe-tools.ts'
+import { readOversize, readPing, readRoute } from './probe-tools.ts'
 
 describe('what ping printed', () => {
   test('replies, as iputils prints them', () => {
@@ -84,5 +84,31 @@ describe('what ip printed of a route', () => {
 
   test('none', () => {
     expect(readRoute('RTNETLINK answers: Network is unreachable\n')).toBeUndefined()
+  })
+})
+
+describe('what socat printed of a packet that is too long', () => {
+  test.each([
+    '2026/11/22 00:12:26 socat[2662] E sendto(6, 0x7fce7020d000, 1423, 0, AF=2 10.9.1.1:8081, 16): Message too long',
+    '2026/11/22 00:12:26 socat[7] E sendto(6, 0x7f, 1423, 0, AF=2 10.9.1.1:8081, 16): Message too large',
+  ])('its kernel refused it: %s', (line) => {
+    expect(readOversize(`socat[7] N starting data transfer loop\n${line}\nsocat[7] N exit(1)\n`)).toBe(
+      'refused',
+    )
+  })
+
+  test('it was sent', () => {
+    const output =
+      '2026/11/22 00:12:26 socat[2661] I transferred 1423 bytes from 5 to 6\nsocat[2661] N exiting with status 0\n'
+    expect(readOversize(output)).toBe('sent')
+  })
+
+  test.each([
+    '',
+    'sh: socat: not found',
+    '2026/11/22 socat[2] E sendto(6, 0x7f, 1423, 0, AF=2 10.9.1.1:8081, 16): Network is unreachable',
+    '2026/11/22 socat[2] E parseopts(): unknown option "setsockopt-int"',
+  ])('nothing that says anything of it: %j', (output) => {
+    expect(readOversize(output)).toBeUndefined()
   })
 })

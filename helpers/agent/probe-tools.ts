@@ -1,6 +1,6 @@
 import { get } from 'node:http'
 import { interfaceMtu } from './facts.ts'
-import { filled, withSocket } from './probe-datagram.ts'
+import { filled, headersOf, withSocket } from './probe-datagram.ts'
 import { excerpt } from './probe-stream.ts'
 import type { EchoReply, Of } from './protocol.ts'
 import type { Trial } from './trial.ts'
@@ -16,8 +16,8 @@ const echoes = 3
 /** Seconds between them, and until the last is given up. */
 const echoSeconds = { between: 0.2, wait: 2 } as const
 
-/** Of these alone is a line for the shell made: names, options, numbers and addresses. */
-const isPlainWord = (word: string): boolean => /^[\w.:-]+$/.test(word)
+/** Of these alone is a line for the shell made: names, options, numbers and addresses. Brackets without a match stay as they are. */
+const isPlainWord = (word: string): boolean => /^[\w.:,=/[\]-]+$/.test(word)
 
 /** Runs a program in the tools container and hands over what it printed. Whatever goes wrong here is local. */
 function runInTools(
@@ -115,22 +115,39 @@ export function readRoute(output: string): KnownPath | undefined {
 /** A router's word is there after one round trip. In milliseconds. */
 const tellMs = 200
 
-/** Sends datagrams that just fit the path, and looks whether anybody on it says that they do not. */
-export function probePathMtu(probe: Of<'path-mtu'>, toolsPort: number, trial: Trial): void {
-  const { host, nonces, port } = probe
+/** How to ask what the kernel knows of a path, beside the MTU of the interface; undefined, and the trial ended, without one. */
+function pathFrom(
+  host: string,
+  toolsPort: number,
+  trial: Trial,
+): { ownMtu: number; askRoute: (use: (path: KnownPath) => void) => void } | undefined {
   trial.phase = 'answer'
   trial.seen = {
     end: 'local-error',
     detail: 'the tools container did not say what the kernel knows of the path',
   }
   const ownMtu = interfaceMtu()
-  if (ownMtu === undefined) return trial.end('local-error', { detail: 'no interface, so no MTU' })
-  const askRoute = (use: (path: KnownPath) => void): void =>
-    runInTools(['ip', '-o', 'route', 'get', host], toolsPort, trial, (output) => {
-      const path = readRoute(output)
-      if (path === undefined) trial.end('local-error', { detail: `no route: ${excerpt(output.trim())}` })
-      else use(path)
-    })
+  if (ownMtu === undefined) {
+    trial.end('local-error', { detail: 'no interface, so no MTU' })
+    return undefined
+  }
+  return {
+    ownMtu,
+    askRoute: (use) =>
+      runInTools(['ip', '-o', 'route', 'get', host], toolsPort, trial, (output) => {
+        const path = readRoute(output)
+        if (path === undefined) trial.end('local-error', { detail: `no route: ${excerpt(output.trim())}` })
+        else use(path)
+      }),
+  }
+}
+
+/** Sends datagrams that just fit the path, and looks whether anybody on it says that they do not. */
+export function probePathMtu(probe: Of<'path-mtu'>, toolsPort: number, trial: Trial): void {
+  const { host, nonces, port } = probe
+  const from = pathFrom(host, toolsPort, trial)
+  if (from === undefined) return
+  const { ownMtu, askRoute } = from
   askRoute(({ mtu = ownMtu }) =>
     withSocket(host, trial, (socket) => {
       for (const nonce of nonces) {
@@ -147,4 +164,52 @@ export function probePathMtu(probe: Of<'path-mtu'>, toolsPort: number, trial: Tr
       )
     }),
   )
+}
+
+/**
+ * Reads what socat tells of one datagram, of its own version as of that of Alpine, whose C library has other words for
+ * EMSGSIZE; undefined where it tells neither.
+ */
+export function readOversize(output: string): 'refused' | 'sent' | undefined {
+  if (/ E send\w*\(.*: Message too (?:long|large)/.test(output)) return 'refused'
+  return / [IN] transferred \d+ bytes /.test(output) ? 'sent' : undefined
+}
+
+/** Level, number and value of IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: DF on every packet, and none is cut (IP_PMTUDISC_DO). */
+const neverCut = { v4: '0:10:2', v6: '41:23:2' } as const
+
+/** A program that sends one datagram of so many bytes, which nobody may cut. Node.js has no word for that. */
+function uncutDatagram(host: string, port: number, bytes: number): string[] {
+  const isV6 = host.includes(':')
+  const to = isV6 ? `UDP6-SENDTO:[${host}]:${port}` : `UDP4-SENDTO:${host}:${port}`
+  const source = `OPEN:/dev/zero,readbytes=${bytes}`
+  const told = ['-d', '-d', '-d']
+  return [
+    'socat',
+    ...told,
+    '-u',
+    '-b',
+    String(bytes),
+    source,
+    `${to},setsockopt-int=${neverCut[isV6 ? 'v6' : 'v4']}`,
+  ]
+}
+
+/** Sends what is one byte too long for the interface or for the path, whichever takes less, and may not be cut. */
+export function probeOverMtu({ host, port }: Of<'over-mtu'>, toolsPort: number, trial: Trial): void {
+  const from = pathFrom(host, toolsPort, trial)
+  if (from === undefined) return
+  const { ownMtu, askRoute } = from
+  askRoute(({ mtu = ownMtu }) => {
+    const bytes = Math.min(ownMtu, mtu) + 1
+    trial.sent()
+    runInTools(uncutDatagram(host, port, bytes - headersOf(host)), toolsPort, trial, (output) => {
+      const seen = readOversize(output)
+      if (seen === undefined)
+        return trial.end('local-error', { detail: `socat sent nothing: ${excerpt(output.trim())}` })
+      trial.end('answered', {
+        path: { interfaceMtu: ownMtu, mtu, oversize: { bytes, refused: seen === 'refused' } },
+      })
+    })
+  })
 }

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { probeBulk } from './bulk.ts'
 import { readFacts } from './facts.ts'
+import { HeldSockets } from './held-sockets.ts'
 import { probeIdle } from './idle.ts'
 import { serverPidFile, type Self } from './identity.ts'
 import { probeConnect } from './probe-connect.ts'
@@ -17,7 +18,7 @@ import {
   type PeerProbe,
 } from './probe-stream.ts'
 import { probeTls } from './probe-tls.ts'
-import { probePathMtu, probePing } from './probe-tools.ts'
+import { probeOverMtu, probePathMtu, probePing } from './probe-tools.ts'
 import type { Frame, WireProbe, WireResult } from './protocol.ts'
 import { probeLookup, resolve } from './resolve.ts'
 import { waitedMs } from './run-queue.ts'
@@ -64,6 +65,7 @@ export class Prober {
   readonly #options: ProberOptions
   readonly #slots: Slots
   readonly #ports = { tcp: new SourcePorts(Math.random()), udp: new SourcePorts(Math.random()) }
+  readonly #held = new HeldSockets()
   readonly #send: (frame: FrameBody) => void
 
   constructor(options: ProberOptions, send: (frame: FrameBody) => void) {
@@ -156,7 +158,7 @@ export class Prober {
       case 'tools-http':
       case 'tools-udp':
         return resolve(probe.host, trial, (address) =>
-          probePeer(probe, address, foundAs(address, probe), trial),
+          this.#askPeer(probe, address, foundAs(address, probe), trial),
         )
       case 'connect':
         return resolve(probe.host, trial, (address) =>
@@ -183,6 +185,8 @@ export class Prober {
         return probePing(probe, this.#options.toolsPort, trial)
       case 'path-mtu':
         return probePathMtu(probe, this.#options.toolsPort, trial)
+      case 'over-mtu':
+        return probeOverMtu(probe, this.#options.toolsPort, trial)
       case 'lookup':
         return probeLookup(probe, trial)
       case 'facts':
@@ -193,6 +197,14 @@ export class Prober {
         return trial.end('local-error', { detail: 'this agent knows no such probe' })
     }
   }
+
+  #askPeer(probe: PeerProbe, address: string, found: Found, trial: Trial): void {
+    if ('held' in probe && probe.held && probe.sourcePort !== undefined)
+      return this.#held.ask({ ...probe, sourcePort: probe.sourcePort }, address, found, trial)
+    if ('silentMs' in probe && probe.silentMs !== undefined)
+      return probeIdle({ ...probe, silentMs: probe.silentMs }, address, found, trial)
+    peerProbes[probe.kind](probe, address, found, trial)
+  }
 }
 
 /** The address is told where it is not what was asked for. */
@@ -201,7 +213,7 @@ const foundAs = (address: string, { host }: { host: string }): Found => (address
 function transportOf(probe: WireProbe): 'tcp' | 'udp' {
   if ('transport' in probe) return probe.transport
   if (probe.kind === 'connect') return probe.protocol === 'udp' ? 'udp' : 'tcp'
-  return ['udp', 'datagram', 'tools-udp', 'path-mtu'].includes(probe.kind) ? 'udp' : 'tcp'
+  return ['udp', 'datagram', 'tools-udp', 'path-mtu', 'over-mtu'].includes(probe.kind) ? 'udp' : 'tcp'
 }
 
 const peerProbes = {
@@ -212,12 +224,6 @@ const peerProbes = {
   'tools-http': probeToolsHttp,
   'tools-udp': probeToolsUdp,
 } as const
-
-function probePeer(probe: PeerProbe, address: string, found: Found, trial: Trial): void {
-  if ('silentMs' in probe && probe.silentMs !== undefined)
-    return probeIdle({ ...probe, silentMs: probe.silentMs }, address, found, trial)
-  peerProbes[probe.kind](probe, address, found, trial)
-}
 
 /** Asks this pod's server which datagrams have come. Whatever goes wrong here is local. */
 function askReceipts(path: string | undefined, nonces: readonly string[], trial: Trial): void {

@@ -50,6 +50,8 @@ export type WireProbe =
       toService?: ToService
       /** Asked from this port and no other; the next one of its number must wait until this probe has ended. */
       sourcePort?: number
+      /** Only udp from a port of its own: over a socket that stays open and connected, and serves the next one of its port. */
+      held?: true
       /** A datagram is made as long as the MTU of the pod's interface, or twice as long: then it travels in pieces. */
       fill?: 'mtu' | 'twice-mtu'
       /** Only tcp: the connection is silent for so long, and then used again. */
@@ -69,6 +71,14 @@ export type WireProbe =
       host: string
       port: number
       nonces: string[]
+      timeoutMs: number
+    }
+  | {
+      id: number
+      /** One byte longer than the interface or the path takes, with DF, from the tools container. Only to an address. */
+      kind: 'over-mtu'
+      host: string
+      port: number
       timeoutMs: number
     }
   | {
@@ -208,15 +218,22 @@ export interface WireResult {
   /** Error code or what was seen instead of an answer; of `connect`, what kind of answer it was. */
   detail?: string
   identity?: Identity
+  /** Of a connection over HTTP: its status. */
+  status?: number
   /** Address that a name was resolved to. */
   address?: string
   /** Answers to echo requests, whoever sent them. */
   replies?: EchoReply[]
   /**
    * Longest packet to a peer, in bytes: as the pod's interface has it, as the kernel took it for when it sent, and as a
-   * router on the way has told it, where one has.
+   * router on the way has told it, where one has; and whether the kernel refused a longer one that nobody may cut.
    */
-  path?: { interfaceMtu: number; mtu: number; told?: number }
+  path?: {
+    interfaceMtu: number
+    mtu: number
+    told?: number
+    oversize?: { bytes: number; refused: boolean }
+  }
   /**
    * Records of a DNS answer with `rcode` NOERROR, of the type and the name asked for or of its CNAME targets, sorted:
    * addresses, names without a final dot, `port target` of SRV. Of a lookup all addresses, sorted.

@@ -17,8 +17,12 @@ const ranges = { direct: [10_000, 10_000], service: [32_768, 28_232] } as const
 
 export type PortRange = keyof typeof ranges
 
-/** Ports that only a probe has that names its own: first and number. Above all that the kernel gives out. */
-export const keptPorts = [62_000, 3_000] as const
+/**
+ * Ports that only a probe has that names its own: first and number. Above all that the kernel gives out. Those of sockets
+ * that stay open are others, so that nobody finds them taken.
+ */
+export const keptPorts = [62_000, 1_500] as const
+export const heldPorts = [63_500, 1_500] as const
 
 /** How many probes of one kind can have a port of their own. */
 export const portsPerRange = ranges.direct[1]

@@ -54,3 +54,24 @@ export function planPathMtu(
     },
   }
 }
+
+/** One packet that is too long: its sender alone says what becomes of it. */
+export function planOverMtu(
+  check: Check,
+  probe: PathProbe,
+  from: Party,
+  to: WorldPod,
+  peer: { host: string; port: number },
+  ids: Ids,
+): PlannedProbe {
+  const wire: WireProbe = { id: ids.next++, kind: 'over-mtu', ...peer, timeoutMs: budgets.toolsProbeMs.ms }
+  return {
+    check,
+    probe,
+    from,
+    to: podEnd(to, peer.port, peer.host),
+    rests: [from],
+    mayAnswer: [to],
+    questions: [{ agent: from.name, wire }],
+  }
+}

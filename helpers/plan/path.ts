@@ -2,7 +2,7 @@ import { agentPorts, hostPorts, mappedPorts, toolsPorts, type WireProbe } from '
 import { budgets } from '../budgets.ts'
 import type { Check } from '../check.ts'
 import type { PathProbe } from '../check-probes.ts'
-import { planPathMtu, planPing } from './path-tools.ts'
+import { planOverMtu, planPathMtu, planPing } from './path-tools.ts'
 import { addressIn, datagrams, nonce, podEnd, type Ids, type PlannedProbe } from './planned.ts'
 import { silent, timeLimitOf } from './time-limits.ts'
 import type { Party, World, WorldPod } from '../world.ts'
@@ -47,6 +47,7 @@ export function planPath(
   if (protocol === 'icmp') return planPing(check, probe, from, to, host, ids)
   const port = portsOf(probe, to)[protocol === 'datagram' ? 'udp' : protocol === 'bulk' ? 'tcp' : protocol]
   if (size === 'path-mtu') return planPathMtu(check, probe, from, to, { host, port }, ids)
+  if (size === 'over-mtu') return planOverMtu(check, probe, from, to, { host, port }, ids)
   const timeoutMs = timeLimitOf(probe)
   const ask = (): WireProbe => {
     const peer = { id: ids.next++, host, port, timeoutMs }

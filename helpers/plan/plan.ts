@@ -9,6 +9,7 @@ import type { Party, World, WorldPod } from '../world.ts'
 import { planDns, planLookup } from './dns.ts'
 import { planApiServer, planOutside } from './egress.ts'
 import { planInspect } from './inspect.ts'
+import { planHealth } from './health.ts'
 import { planPath } from './path.ts'
 import type { AgentProbe, Ids, Planned, PlannedProbe } from './planned.ts'
 import { planService } from './service.ts'
@@ -104,8 +105,9 @@ function outsideOf(check: Check, { outside }: World): Party {
 
 function planProbe(check: Check, probe: AgentProbe, bound: Bound, world: World, ids: Ids): PlannedProbe[] {
   if ('inspect' in probe) return [planInspect(check, probe, pod(bound, probe.in), ids)]
-  if ('service' in probe || 'to' in probe) {
+  if ('service' in probe || 'to' in probe || 'healthOf' in probe) {
     const asker = isFromOutside(probe) ? outsideOf(check, world) : pod(bound, probe.from)
+    if ('healthOf' in probe) return planHealth(check, probe, asker, world, ids)
     if ('service' in probe) return planService(check, probe, asker, world, ids)
     return [planPath(check, probe, asker, pod(bound, probe.to), world, ids)]
   }

@@ -28,8 +28,8 @@ interface FlowProbe {
   expect: Verdict
   /** any-endpoint unless said. */
   answeredBy?: ServiceProbe['answeredBy']
-  /** The port that all questions of the check come from. */
-  sourcePort?: number
+  /** What of the asker is the same in all questions of the check. */
+  keeps?: Flow['keeps']
 }
 
 /** A record as the API objects want it. */
@@ -59,6 +59,8 @@ export interface PlannedProbe {
   mayAnswer: Party[]
   /** What a DNS server is asked for, and what it must say. */
   record?: DnsRecord
+  /** The HTTP status that a node must give, for its ready endpoints of a Service. */
+  health?: { status: number; endpoints: readonly string[] }
   /** The Service or host of the user's that is asked; it has no agent, so nobody can say who answered. */
   target?: Target
   /**

@@ -52,16 +52,17 @@ describe.concurrent('a Service whose endpoints come and go', () => {
   })
 })
 
-describe.concurrent('a client that keeps its UDP port', () => {
-  const sent = (batches: readonly PlannedProbe[][]) =>
-    batches.flatMap((batch) =>
-      batch.flatMap(({ questions }) =>
-        questions.flatMap(({ agent, wire }) =>
-          'sourcePort' in wire && wire.sourcePort !== undefined ? [`${agent} ${wire.sourcePort}`] : [],
-        ),
+/** Which agent asked from which kept port, each time. */
+const sent = (batches: readonly PlannedProbe[][]) =>
+  batches.flatMap((batch) =>
+    batch.flatMap(({ questions }) =>
+      questions.flatMap(({ agent, wire }) =>
+        'sourcePort' in wire && wire.sourcePort !== undefined ? [`${agent} ${wire.sourcePort}`] : [],
       ),
-    )
+    ),
+  )
 
+describe.concurrent('a client that keeps its UDP port', () => {
   test('asks from one port in all steps, and never twice at the same time', async () => {
     const { outcome, log } = await outcomeOn('udp-after-zero', {})
     expect(outcome).toMatchObject({ outcome: 'passed' })
@@ -177,6 +178,25 @@ describe.concurrent('a Service with session affinity', () => {
     expect(outcome).toMatchObject({ outcome: 'failed' })
     const said = outcome?.observations.find(({ probe }) => probe.includes('after a silence'))
     expect(said).toMatchObject({ verdict: 'unknown' })
+  })
+})
+
+// Not beside the others: some of these measure times, and this asks much.
+describe('a client of two endpoints that keeps its port and holds a socket', () => {
+  test('asks from a port for each, and any of the endpoints may answer', async () => {
+    const { outcome, log } = await outcomeOn('scaled-to-zero', {})
+    expect(outcome).toMatchObject({ outcome: 'passed' })
+    expect(new Set(sent(log.batches)).size).toBe(4)
+    for (const batch of log.batches) expect(new Set(sent([batch])).size).toBe(sent([batch]).length)
+  })
+
+  test('and is led to pods that are gone fails the check, while new conversations work', async () => {
+    const stuck = await outcomeOn('scaled-to-zero', { conversationsStick: true })
+    expect(stuck.outcome).toMatchObject({ outcome: 'failed' })
+    expect(stuck.steps).toEqual(new Set(['with two again']))
+    expect(new Set(stuck.off.map(({ probe }) => probe.replace(/.* over udp /, '')))).toEqual(
+      new Set(['from the same port as ever', 'over the socket that it holds']),
+    )
   })
 })
 

@@ -131,13 +131,16 @@ export function planCells(cells: readonly Cell[], asking: Asking): PlannedProbe[
 const connectionsPerTry = 16
 
 function planCell(cell: Cell, asking: Asking, ids: { next: number }): PlannedProbe {
-  const { check, from, to, via, protocol, allowed, end, mayAnswer, witnesses, record, sourcePort, nobody } =
-    cell
+  const { check, from, to, via, protocol, allowed, end, mayAnswer, witnesses, record, keeps, nobody } = cell
   const answeredBy =
-    cell.sticky === true ? 'one-endpoint' : mayAnswer.length > 1 ? 'every-endpoint' : 'any-endpoint'
+    cell.sticky === true
+      ? 'one-endpoint'
+      : mayAnswer.length > 1 && keeps === undefined
+        ? 'every-endpoint'
+        : 'any-endpoint'
   const perTry = cell.spread === true ? connectionsPerTry : 1
   // From one port nothing can be asked twice at the same time; a datagram that gets no answer is sent again by itself.
-  const tries = sourcePort === undefined ? asking.tries * perTry : 1
+  const tries = keeps === undefined ? asking.tries * perTry : 1
   return {
     check,
     probe: {
@@ -147,7 +150,7 @@ function planCell(cell: Cell, asking: Asking, ids: { next: number }): PlannedPro
       protocol,
       expect: expectationOf(cell),
       answeredBy,
-      ...(sourcePort === undefined ? {} : { sourcePort }),
+      ...(keeps === undefined ? {} : { keeps: keeps.what }),
     },
     from,
     to: end,
@@ -172,7 +175,7 @@ const expectationOf = ({ record, allowed }: Cell): Verdict =>
       : 'no-such-name'
 
 function wireOf(
-  { host, port, protocol, toService, sourcePort, record }: Cell,
+  { host, port, protocol, toService, keeps, record }: Cell,
   id: number,
   timeoutMs: number,
 ): WireProbe {
@@ -189,6 +192,7 @@ function wireOf(
     nonce: nonce(),
     timeoutMs,
     ...(toService === undefined ? {} : { toService }),
-    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(keeps === undefined ? {} : { sourcePort: keeps.port }),
+    ...(keeps?.what === 'socket' ? { held: true as const } : {}),
   }
 }

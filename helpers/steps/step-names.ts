@@ -196,6 +196,8 @@ function flowProblems(flow: Flow, services: Nameable['services'], lives: Lives):
     ...(via === 'record' && protocols.includes('http') ? ['a record is asked for over udp or tcp'] : []),
     ...(flow.keeps === undefined || keepable
       ? []
-      : ['a source port is kept over udp to Services via cluster-ip, and nowhere else']),
+      : [
+          `a ${flow.keeps === 'socket' ? 'socket' : 'source port'} is kept over udp to Services via cluster-ip, and nowhere else`,
+        ]),
   ]
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { V1NetworkPolicy, V1Service } from '@kubernetes/client-node'
-import { keptPorts } from '../agent/source-ports.ts'
-import { everyPod, newcomerRole, selectedBy, type Step } from '../check-steps.ts'
+import { heldPorts, keptPorts } from '../agent/source-ports.ts'
+import { everyPod, newcomerRole, selectedBy, type Flow, type Step } from '../check-steps.ts'
 import { startsPods, type Check } from '../check.ts'
 import { bindPods } from '../coverage/every-node.ts'
 import { serviceObject, stickySpec } from '../fixture-objects.ts'
@@ -22,8 +22,8 @@ export interface BoundService {
   fixtures: readonly WorldPod[]
   /** A client stays with its endpoint. */
   sticky: boolean
-  /** Source port of clients that keep theirs. */
-  keptPort: number
+  /** Source ports of clients that keep theirs, and of those that hold a socket. */
+  ports: Record<NonNullable<Flow['keeps']>, number>
 }
 
 /** A check with steps, its roles, policies and Services bound to the pods of this world. */
@@ -63,8 +63,7 @@ function boundServices(
   pods: ReadonlyMap<string, WorldPod>,
   world: World,
 ): Map<string, BoundService> {
-  const [first, count] = keptPorts
-  const keptFrom = randomInt(count)
+  const keptFrom = randomInt(keptPorts[1])
   return new Map(
     Object.entries(check.services ?? {}).map(([name, service], index) => {
       const { selects, affinitySeconds: timeoutSeconds } = service
@@ -88,12 +87,17 @@ function boundServices(
           selects: selectedBy(service),
           fixtures: selects === everyPod ? endpointsOf(world) : [],
           sticky: timeoutSeconds !== undefined,
-          keptPort: first + ((keptFrom + index) % count),
+          ports: {
+            'source-port': portIn(keptPorts, keptFrom + index),
+            socket: portIn(heldPorts, keptFrom + index),
+          },
         },
       ]
     }),
   )
 }
+
+const portIn = ([first, count]: readonly [number, number], at: number): number => first + (at % count)
 
 /** Label of the pods of a check's own that one of its Services selects together. */
 const behindLabel = (check: Check, service: string): string =>

@@ -22,6 +22,12 @@ export interface ServiceState {
 
 type Protocol = Flow['protocols'][number]
 
+/** What a client keeps from step to step, and the port that it asks from. */
+interface Kept {
+  what: NonNullable<Flow['keeps']>
+  port: number
+}
+
 /** What is asked, and what must come of it. */
 export interface Target {
   /** The pod that is asked: as it was, where it is gone; one of those behind it, where it is a Service. */
@@ -43,8 +49,8 @@ export interface Target {
   spread?: true
   /** A DNS server is asked for this. */
   record?: DnsRecord
-  /** The source port that is kept. */
-  sourcePort?: number
+  /** What is kept, and the source port of it. */
+  keeps?: Kept
   /** Why there is nothing to ask, which is a finding of its own. */
   nobody?: string
 }
@@ -73,10 +79,9 @@ export function targetsOf(
     const about = aboutService(bound, state, asked, service)
     if (via === 'record') return recordTargets(about, world)
     if (via === 'node-port') return nodePortTargets(about, protocol, world)
-    const { keptPort } = service
-    return [
-      { ...clusterIpTarget(about, protocol), ...(flow.keeps === undefined ? {} : { sourcePort: keptPort }) },
-    ]
+    const { keeps } = flow
+    const kept = keeps === undefined ? {} : { keeps: { what: keeps, port: service.ports[keeps] } }
+    return [{ ...clusterIpTarget(about, protocol), ...kept }]
   }
   return [podTarget(podOf(bound, state, asked), via, protocol, world)]
 }

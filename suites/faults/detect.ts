@@ -109,9 +109,9 @@ function injecting(fault: Fault, context: FaultContext): RunOptions {
 function wantedOf(
   fault: Fault,
   checks: readonly Check[],
-  { world, declared, cni, workers }: FaultContext,
+  { world, declared, cni, kubeProxy, workers }: FaultContext,
 ): (id: string) => Outcome['outcome'][] {
-  const turnsRed = picomatch([...fault.red({ ...world, cni: cni.name })])
+  const turnsRed = picomatch([...fault.red({ ...world, cni: cni.name, kubeProxy })])
   const mayTurnRed = picomatch([...(fault.either ?? [])])
   const { inconclusive = [] } = fault
   const saysNothing = picomatch([

@@ -1,8 +1,10 @@
 import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
 import { mappedPorts } from '../../helpers/agent/protocol.ts'
+import { balancedName } from '../../helpers/fixture-services.ts'
 import { deletePod } from '../../helpers/steps/own-pods.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { fixturesBack } from './fixtures-back.ts'
+import { addressOf } from './node-address.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
 
 /** What leads from outside the cluster to its pods, and from ports of nodes to them. */
@@ -19,19 +21,56 @@ const answersDropped = (ports: Ports): Rule[] =>
     match: ['-p', protocol, '-m', 'multiport', '--sports', ports[protocol].join(), '-j', 'DROP'],
   }))
 
+/** Where every node says whether it has an endpoint of a Service. */
+function healthPortOf({ world }: FaultContext): number {
+  const port = world.services.get(balancedName)?.healthPort
+  if (port === undefined) throw new Error(`${balancedName} has no healthCheckNodePort`)
+  return port
+}
+
 /** Not their whole range: pods whose address is translated on the way out come from ports in it, too. */
-function nodePortsOf({ world }: FaultContext): Ports {
-  const all = [...world.services.values()].flatMap(({ nodePorts }) => Object.entries(nodePorts))
+function nodePortsOf(context: FaultContext): Ports {
+  const all = [...context.world.services.values()].flatMap(({ nodePorts }) => Object.entries(nodePorts))
   const ofUdp = (wanted: boolean): number[] =>
     all.flatMap(([name, port]) => ((name === 'udp') === wanted ? [port] : []))
-  return { tcp: ofUdp(false), udp: ofUdp(true) }
+  return { tcp: [...ofUdp(false), healthPortOf(context)], udp: ofUdp(true) }
 }
 
 const nodePortsClosed: Fault = {
   id: 'node-ports-closed-to-outside',
   breaks: 'No answer from a node port comes back to a client outside the cluster.',
-  red: () => ['service/node-port/from-outside/*', 'service/external-traffic-policy/**'],
+  red: () => [
+    'service/node-port/from-outside/*',
+    'service/external-traffic-policy/**',
+    'service/health-check-node-port/from-outside',
+  ],
   ...packetFilterFault((context) => answersDropped(nodePortsOf(context))),
+}
+
+/** The control plane has no endpoint, and says what a worker says that has: who believes it sends clients to nobody. */
+const healthBorrowed: Fault = {
+  id: 'health-check-borrowed',
+  breaks: 'A node without an endpoint answers a load balancer as one that has some.',
+  red: () => ['service/health-check-node-port/*'],
+  ...packetFilterFault((context) => {
+    const { world, workers } = context
+    const port = String(healthPortOf(context))
+    return world.nodes
+      .filter(({ role }) => role === 'control-plane')
+      .flatMap(({ name: node, address }): Rule[] => {
+        const other = addressOf(world, workers[0])
+        const to = (where: string): string[] => ['-d', where, '-p', 'tcp', '--dport', port]
+        return [
+          {
+            node,
+            table: 'nat',
+            chain: 'PREROUTING',
+            match: [...to(address), '-j', 'DNAT', '--to-destination', other],
+          },
+          { node, table: 'nat', chain: 'POSTROUTING', match: [...to(other), '-j', 'MASQUERADE'] },
+        ]
+      })
+  }),
 }
 
 const mapped = { feature: { name: 'host-port', declared: true } } as const
@@ -87,4 +126,4 @@ const hostPortsGone: Fault = {
 }
 
 /** Faults on the way from outside into the cluster. */
-export const entryFaults: readonly Fault[] = [nodePortsClosed, hostPortsClosed, hostPortsGone]
+export const entryFaults: readonly Fault[] = [nodePortsClosed, healthBorrowed, hostPortsClosed, hostPortsGone]

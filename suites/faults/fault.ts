@@ -17,14 +17,19 @@ export interface FaultContext {
   workers: Workers
   declared: Declared
   cni: { name: string; encapsulation: string }
+  /** Its mode; none where the CNI serves Services in its place. */
+  kubeProxy: string
   /** Runs a program on a node of the cluster; throws when it fails. */
   runOnNode: RunOnNode
   /** The fixtures as they were applied, to bring a killed one back. */
   fixtures: readonly KubernetesObject[]
 }
 
-/** What the red checks depend on: where the nodes' and the DNS servers' pods are, and the CNI; without one: whatever it is. */
-export type Placement = Pick<World, 'nodes' | 'dns'> & { cni?: string }
+/**
+ * What the red checks depend on: where the nodes' and the DNS servers' pods are, the CNI and who serves Services; without
+ * one: whatever it is.
+ */
+export type Placement = Pick<World, 'nodes' | 'dns'> & { cni?: string; kubeProxy?: string }
 
 /** What a cluster must be like for a fault: everything that is named. */
 interface Needs {

@@ -11,7 +11,7 @@ const longPacketsDropped: Fault = {
   needs: { encapsulation: 'vxlan' },
   breaks: 'Packets of the overlay that are longer than 1,200 bytes are dropped between the two workers.',
   red: (world) => [
-    'pod-to-pod/cross-node/{large-body,long-datagram,path-mtu,twice-mtu}',
+    'pod-to-pod/cross-node/{large-body,long-datagram,path-mtu,over-mtu,twice-mtu}',
     ...dnsAcrossWorkers(world, ['dns/*/large-tcp']),
   ],
   ...packetFilterFault((context) => {
@@ -25,7 +25,7 @@ const asking: Victim = { node: 'worker1', name: 'worker1-a' }
 const neighboursLongPacketsDropped: Fault = {
   id: 'neighbours-long-packets-dropped',
   breaks: 'Packets from one pod to another of its node are dropped when they are longer than 1,200 bytes.',
-  red: () => ['pod-to-pod/same-node/{large-body,long-datagram,path-mtu,twice-mtu}'],
+  red: () => ['pod-to-pod/same-node/{large-body,long-datagram,path-mtu,over-mtu,twice-mtu}'],
   ...packetFilterFault((context) => [
     {
       pod: { node: 'worker1', name: 'worker1-b' },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { runInContainer } from '../../helpers/nodes.ts'
-import type { Fault, FaultContext, Ground } from './fault.ts'
+import type { Fault, FaultContext, Ground, Placement } from './fault.ts'
 import { packetFilterFault } from './packet-filter.ts'
 import { arePaused, signalPrograms } from './programs.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
@@ -63,10 +63,14 @@ export const silentAgent = ({ cni }: Ground): readonly string[] =>
     ? ['cni/declared/{version,encapsulation}', 'cni/other-nodes/known', 'cni/endpoints/listed']
     : []
 
+/** Checks that hear from the agent itself where it serves Services in place of kube-proxy. */
+export const toldByAgent = ({ kubeProxy }: Placement): readonly string[] =>
+  kubeProxy === 'none' ? ['service/health-check-node-port/*'] : []
+
 const agentPaused: Fault = {
   id: 'cni-agent-paused',
   breaks: "The network's agent is paused on one worker.",
-  red: () => ['cni/agent/healthy'],
+  red: (world) => ['cni/agent/healthy', ...toldByAgent(world)],
   inconclusive: silentAgent,
   outcome: 'failed',
   when: 'before-run',

@@ -26,7 +26,7 @@ export const acrossWorkers: readonly string[] = [
   'pod-to-pod/cross-node/{tcp,udp,http}{,-ipv6}',
   'coverage/node-pairs/*',
   'pod-to-pod/cross-node/{source-address,large-body,long-datagram,many-connections}',
-  'pod-to-pod/cross-node/{icmp,path-mtu,twice-mtu}',
+  'pod-to-pod/cross-node/{icmp,path-mtu,over-mtu,twice-mtu}',
   'pod-to-pod/concurrent',
   // A node reaches a pod of another as a pod does. The answers to pods that ask a node go to the node's address.
   'node/to-pod/other-node/*',

@@ -10,7 +10,7 @@ import { runInContainer, runInPodNetwork, stopContainer, type Victim } from './s
 const victim: Victim = { node: 'worker1', name: 'worker1-a' }
 
 /** Checks that ask the second container over loopback for what the agent cannot see by itself. */
-const askTools = ['pod-to-pod/*/{icmp,path-mtu}']
+const askTools = ['pod-to-pod/*/{icmp,path-mtu,over-mtu}']
 
 const setLoopback = async (context: FaultContext, state: 'up' | 'down'): Promise<void> => {
   await runInPodNetwork(context, victim, ['ip', 'link', 'set', 'lo', state])
@@ -41,7 +41,7 @@ const podKilled: Fault = {
     'pod/{interface/host-end,namespace/own}',
     'cni/{endpoints/listed,address-range/of-node}',
     'coverage/node-pairs/tcp',
-    'pod-to-pod/same-node/{tcp,http,source-address,long-datagram,icmp,path-mtu,twice-mtu}',
+    'pod-to-pod/same-node/{tcp,http,source-address,long-datagram,icmp,path-mtu,over-mtu,twice-mtu}',
     'service/cluster-ip/{,from-node/}{tcp,http}',
     'service/external-traffic-policy/local/{tcp,http}',
     'service/{without-selector,internal-traffic-policy}',

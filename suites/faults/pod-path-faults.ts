@@ -2,7 +2,7 @@ import { agentPorts } from '../../helpers/agent/protocol.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { packetFilterFault, type Rule } from './packet-filter.ts'
 import { throughTheKernel } from './path-faults.ts'
-import { routesNarrowed } from './route-fault.ts'
+import { oversizeLetOut, routesNarrowed } from './route-fault.ts'
 import { addressOfPod, runInPodNetwork, type Victim } from './sandbox.ts'
 
 /** Faults of what a path between pods carries beside small packets, each in the network of a pod but where said. */
@@ -123,6 +123,7 @@ export const podPathFaults: readonly Fault[] = [
   echoRequestsDropped('other', stranger),
   piecesLost(),
   routesNarrowed({ needs: throughTheKernel }),
+  oversizeLetOut(),
   idleForgotten(),
   crowdRefused,
 ]

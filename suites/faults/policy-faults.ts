@@ -5,7 +5,7 @@ import { budgets } from '../../helpers/budgets.ts'
 import { isNotFound } from '../../helpers/kube.ts'
 import { checks } from '../catalogue.ts'
 import type { Fault, FaultContext } from './fault.ts'
-import { silentAgent } from './look-faults.ts'
+import { silentAgent, toldByAgent } from './look-faults.ts'
 import { arePaused, signalPrograms } from './programs.ts'
 import { runInPodNetwork, type Victim } from './sandbox.ts'
 
@@ -37,7 +37,7 @@ const strayDefaultDeny: Fault = {
     'coverage/every-node/cluster-ip',
     'pod/ports/independent',
     'service/!(headless|endpoint-slices|hairpin)',
-    'service/!(hairpin)/{*,*/*}',
+    'service/!(hairpin|health-check-node-port)/{*,*/*}',
     'node/to-pod/other-node/*',
   ],
   // To some networks a pod that asks itself, directly or through a Service, is not denied.
@@ -77,7 +77,7 @@ const signalAgents = (context: FaultContext, signal: '-STOP' | '-CONT'): Promise
 const policyAgentPaused: Fault = {
   id: 'policy-agent-paused',
   breaks: 'The agents that enforce policies are paused on both workers before a policy is created.',
-  red: () => [everyPolicyCheck, 'cni/agent/healthy'],
+  red: (world) => [everyPolicyCheck, 'cni/agent/healthy', ...toldByAgent(world)],
   inconclusive: silentAgent,
   stepped: [everyPolicyCheck],
   needs: enforced,

@@ -84,7 +84,7 @@ export function routesNarrowed(about: Pick<Fault, 'needs'>): Fault {
     ...about,
     id: 'path-narrowed',
     breaks: `The first worker takes packets to pods of the second up to ${narrowMtu} bytes, and tells the sender of longer ones.`,
-    red: () => ['pod-to-pod/cross-node/path-mtu'],
+    red: () => ['pod-to-pod/cross-node/{path,over}-mtu'],
     // Those that are on their way before the word is there are lost; later ones are cut.
     either: ['pod-to-pod/cross-node/long-datagram'],
     outcome: 'failed',
@@ -141,5 +141,52 @@ export function tunnelPassedBy(about: Pick<Fault, 'needs'>): Fault {
     async heal() {
       for (const { ways, routes } of whole) await change(ways, 'replace', routes)
     },
+  }
+}
+
+/** Bytes. More than the interface of any pod takes. */
+const wideMtu = '2000'
+/** So that nobody sends the pod longer segments of TCP than before: what is wrong is what it sends itself. */
+const usualSegments = '1360'
+
+const sender: Victim = { node: 'worker1', name: 'worker1-a' }
+
+const wordsOf = (route: string): string[] => route.trim().split(/\s+/)
+
+/** A route without the MTU that it has, as Cilium's have. */
+const withoutMtu = (route: string): string => route.replace(/ mtu \d+/, '')
+
+/** The kernel of a pod takes its paths to be wider than its interface is, so it lets out what the interface does not take. */
+export function oversizeLetOut(): Fault {
+  let whole: string[] = []
+  const routesOf = async (context: FaultContext): Promise<string[]> =>
+    (await runInPodNetwork(context, sender, ['ip', 'route', 'show'])).split('\n').filter(Boolean)
+  const replace = async (context: FaultContext, routes: readonly string[]): Promise<void> => {
+    for (const route of routes)
+      await runInPodNetwork(context, sender, ['ip', 'route', 'replace', ...wordsOf(route)])
+  }
+  return {
+    id: 'oversize-let-out',
+    breaks: `The routes of a pod take packets up to ${wideMtu} bytes, which its interface does not.`,
+    red: () => ['pod-to-pod/*/{path,over,twice}-mtu'],
+    outcome: 'failed',
+    when: 'before-run',
+    async inject(context) {
+      whole = await routesOf(context)
+      await replace(
+        context,
+        whole.map((route) => `${withoutMtu(route)} mtu ${wideMtu} advmss ${usualSegments}`),
+      )
+    },
+    async vacuous(context, outcomes) {
+      const narrow = (await routesOf(context)).filter((route) => !route.includes(`mtu ${wideMtu}`))
+      if (narrow.length > 0) return `routes became narrow by themselves: ${narrow.join(', ')}`
+      const seen = outcomes.flatMap(({ observations }) => observations)
+      // Its control is red by itself.
+      return seen.some(({ expected, verdict }) => expected === 'refused' && verdict === 'wrong-answer')
+        ? undefined
+        : 'no packet was let out that was too long'
+    },
+    heal: (context) => replace(context, whole),
   }
 }

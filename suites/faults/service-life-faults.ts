@@ -1,5 +1,5 @@
 import type { V1Service } from '@kubernetes/client-node'
-import { keptPorts } from '../../helpers/agent/source-ports.ts'
+import { heldPorts, keptPorts } from '../../helpers/agent/source-ports.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import {
   existingBroken,
@@ -54,15 +54,16 @@ const typeChangeUnnoticed = proxyPaused(
 )
 
 /** An entry of a connection table that outlives its endpoint: new conversations work, the old one never again. */
-function udpConversationStale(): Fault {
+function conversationStale(
+  about: Pick<Fault, 'id' | 'breaks'>,
+  [first, count]: readonly [number, number],
+  checks: readonly string[],
+): Fault {
   const undo: Undo[] = []
-  const [first, count] = keptPorts
   return {
-    id: 'udp-conversation-stale',
-    breaks:
-      'What clients send from the UDP port that they keep leads nowhere after the endpoint is made anew.',
-    red: () => [`${service}/udp-after-zero`],
-    stepped: [`${service}/udp-after-zero`],
+    ...about,
+    red: () => checks,
+    stepped: checks,
     outcome: 'failed',
     when: 'after-start',
     async inject(context, lives) {
@@ -74,6 +75,27 @@ function udpConversationStale(): Fault {
     heal: () => undoAll(undo),
   }
 }
+
+const udpConversationStale = conversationStale(
+  {
+    id: 'udp-conversation-stale',
+    breaks:
+      'What clients send from the UDP port that they keep leads nowhere after the endpoint is made anew.',
+  },
+  keptPorts,
+  [`${service}/{udp-after-zero,scaled-to-zero}`],
+)
+
+/** As behind a load balancer that translates when a socket connects, and does not close it when its endpoint goes. */
+const heldSocketStale = conversationStale(
+  {
+    id: 'held-socket-stale',
+    breaks:
+      'What clients send over the UDP socket that they hold leads nowhere after the endpoints are made anew.',
+  },
+  heldPorts,
+  [`${service}/scaled-to-zero`],
+)
 
 /** As if what serves Services counted ready endpoints alone. */
 function terminatingNotLed(): Fault {
@@ -175,7 +197,8 @@ export const serviceLifeFaults: readonly Fault[] = [
   terminatingStillLed,
   terminatingNotLed(),
   typeChangeUnnoticed,
-  udpConversationStale(),
+  udpConversationStale,
+  heldSocketStale,
   dnsWatchCut(),
   affinityForEver,
 ]
