@@ -101,6 +101,9 @@ function valuesOf({ network, controlPlane }: CniContext): Record<string, unknown
     kubeProxyReplacement: alone,
     // Without kube-proxy nobody serves the API server's ClusterIP before the agent does.
     ...(alone ? { k8sServiceHost: controlPlane, k8sServicePort: 6443 } : {}),
+    // By itself an agent gives a network to four pods, then to one in two seconds, and on a busy machine to one in twelve. We
+    // start more than that at once. https://docs.cilium.io/en/v1.19/configuration/api-rate-limiting/
+    apiRateLimit: 'endpoint-create=rate-limit:10/s,rate-burst:16,auto-adjust:false',
     l7Proxy: false,
     envoy: { enabled: false },
     hubble: { enabled: false },
