@@ -130,6 +130,7 @@ export async function awaitFixtures(kube: Kube, options: AwaitFixtures): Promise
       what: 'the fixture pods to be Ready',
       budget,
       next: 'look at the pods and their events in the evidence folder; is the CNI running on that node?',
+      everyMs: 400,
       ...(onSeen === undefined ? {} : { onSeen }),
       ...(signal === undefined ? {} : { signal }),
     },

@@ -79,9 +79,7 @@ const notToBeMade = (name: string, seen: string): SetupError =>
  * @throws {BudgetExceeded} when they stay
  */
 export async function sweepNamespaces(kube: Kube, options: { wait: boolean }): Promise<Swept> {
-  const [[key, value]] = Object.entries(managedLabel) as [[string, string]]
-  const labelSelector = `${key}=${value},${runLabel}`
-  const { items } = await kube.core.listNamespace({ labelSelector })
+  const { items } = await kube.core.listNamespace({ labelSelector: oursSelector })
   const now = new Date()
   const swept: Swept = { removed: [], kept: [] }
   for (const namespace of items) {
@@ -94,7 +92,7 @@ export async function sweepNamespaces(kube: Kube, options: { wait: boolean }): P
   }
   const asked = (namespace: V1Namespace): boolean => hasExpired(namespace, now)
   if (options.wait) await deleteNamespaces(kube, swept.removed, asked)
-  else await Promise.all(swept.removed.map((name) => askToDelete(kube, name, asked)))
+  else await Promise.all(items.filter(asked).map((namespace) => askToDelete(kube, namespace, asked)))
   return swept
 }
 
@@ -102,6 +100,12 @@ function hasExpired({ metadata }: V1Namespace, now: Date): boolean {
   const expires = expiryOf(metadata?.annotations)
   return expires !== undefined && expires < now
 }
+
+/** What every namespace of a run has, and no other. */
+const oursSelector = [
+  ...Object.entries(managedLabel).map(([key, value]) => `${key}=${value}`),
+  runLabel,
+].join()
 
 /** Deletes namespaces that pass the test when they are looked at again, and waits until they are gone. */
 async function deleteNamespaces(
@@ -112,14 +116,16 @@ async function deleteNamespaces(
 ): Promise<void> {
   await awaitUntil(
     async () => {
-      const left = (await Promise.all(names.map((name) => askToDelete(kube, name, may)))).flat()
+      const { items } = await kube.core.listNamespace({ labelSelector: oursSelector })
+      const there = items.filter(({ metadata }) => names.includes(metadata?.name ?? ''))
+      const left = (await Promise.all(there.map((each) => askToDelete(kube, each, may)))).flat()
       return left.length === 0 ? { done: true, value: undefined } : { done: false, seen: left.join('\n') }
     },
     {
       what: `namespaces ${names.join(' and ')} to be gone`,
       budget: budgets.givenDeleteMs,
       next: `delete them by hand: kubectl delete namespace ${names.join(' ')}`,
-      everyMs: 500,
+      everyMs: 750,
       ...(onSeen === undefined ? {} : { onSeen }),
     },
   )
@@ -128,14 +134,14 @@ async function deleteNamespaces(
 /** Asks once for the end of a namespace that lives; says what keeps one that is going. */
 async function askToDelete(
   kube: Kube,
-  name: string,
+  namespace: V1Namespace,
   may: (namespace: V1Namespace) => boolean,
 ): Promise<string[]> {
+  // Somebody else's by now: not ours to wait for.
+  if (!may(namespace)) return []
+  const { metadata, status } = namespace
+  const name = metadata?.name ?? ''
   try {
-    const namespace = await kube.core.readNamespace({ name })
-    // Somebody else's by now: not ours to wait for.
-    if (!may(namespace)) return []
-    const { metadata, status } = namespace
     if (metadata?.deletionTimestamp === undefined) {
       const preconditions = metadata?.uid === undefined ? {} : { uid: metadata.uid }
       await kube.core.deleteNamespace({ name, body: { preconditions } })
@@ -145,7 +151,6 @@ async function askToDelete(
     )
     return [`${name} is going${stuck.length === 0 ? '' : `: ${stuck.join('; ')}`}`]
   } catch (error) {
-    if (isNotFound(error)) return []
-    return [`${name}: ${apiMessage(error)}`]
+    return isNotFound(error) ? [] : [`${name}: ${apiMessage(error)}`]
   }
 }
