@@ -147,9 +147,13 @@ export class Agents {
   }
 }
 
-/** The agents that a plan asks, and those of all pods whose silence it would hold against the network. */
+/** The agents that a plan asks, and those of all pods that a verdict on it rests on or that may answer. */
 function restsOf({ probes, questions, receipts }: Plan): Set<string> {
   const names = new Set([...questions.keys(), ...receipts.keys()])
-  for (const { rests } of probes) for (const { name } of rests) names.add(name)
+  for (const { rests, mayAnswer } of probes) {
+    for (const { name } of rests) names.add(name)
+    // Of those who may answer it is asked how long they had to wait for a processor.
+    for (const { name } of mayAnswer) names.add(name)
+  }
   return names
 }
