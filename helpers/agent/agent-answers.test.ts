@@ -115,6 +115,19 @@ test('a socket that is held outlives a refusal, and leads elsewhere when that is
   expect([first, again, second].map(({ seen }) => seen)).toEqual([[63_507], [63_507], [63_507]])
 })
 
+test('a socket is held from its first answer on', async () => {
+  const server = await udpServer()
+  const { udp: nobody } = await freePorts('127.0.0.9')
+  const about = { kind: 'udp', nonce: 'n', sourcePort: 63_508, timeoutMs: 5_000 } as const
+  const held = { ...about, id: 1, host: '127.0.0.9', port: nobody, held: true } as const
+  expect(await askOne(held)).toMatchObject({ end: 'refused' })
+  // The port is free again.
+  expect(await askOne({ ...about, id: 2, host: beta.host, port: server.port })).toMatchObject({
+    end: 'answered',
+  })
+  server.close()
+})
+
 test('a closed port refuses, over TCP, HTTP and UDP', async () => {
   const { tcp } = await freePorts('127.0.0.9')
   const results = await ask([

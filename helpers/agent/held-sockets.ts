@@ -6,7 +6,8 @@ import type { Found, Trial } from './trial.ts'
 /**
  * UDP sockets that stay open, and connected, from probe to probe. Who translates the address of a Service when a socket
  * connects has led such a socket to one endpoint for ever: it must close it when that endpoint goes, and its client then
- * opens another, as any would.
+ * opens another, as any would. What connects before such a one knows the Service leads nowhere for ever: a socket is held
+ * from its first answer on.
  */
 
 /** A probe over the socket of a port. */
@@ -16,6 +17,7 @@ interface Held {
   /** Address and port that it is connected to. */
   peer: string
   socket: Socket
+  isAnswered: boolean
   /** What becomes of an error. */
   failed: (error: Error) => void
 }
@@ -68,6 +70,10 @@ export class HeldSockets {
     trial.onEnd(() => {
       if (held.failed === failed) held.failed = idle
     })
+    void trial.ending.then(({ end }) => {
+      if (end === 'answered') held.isAnswered = true
+      else if (!held.isAnswered && this.#byPort.get(sourcePort) === held) this.#drop(sourcePort)
+    })
     if (!trial.ended)
       converse(held.socket, { payload: nonce, trial, failed }, readAnswer(nonce, found, trial))
   }
@@ -78,6 +84,7 @@ export class HeldSockets {
     const held: Held = {
       peer,
       socket: createSocket(host.includes(':') ? 'udp6' : 'udp4'),
+      isAnswered: false,
       failed: () => undefined,
     }
     held.socket.on('error', (error) => held.failed(error))

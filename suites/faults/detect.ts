@@ -115,7 +115,9 @@ function wantedOf(
   const mayTurnRed = picomatch([...(fault.either ?? [])])
   const { inconclusive = [] } = fault
   const saysNothing = picomatch([
-    ...(typeof inconclusive === 'function' ? inconclusive({ cni, declared, workers }) : inconclusive),
+    ...(typeof inconclusive === 'function'
+      ? inconclusive({ cni, kubeProxy, declared, workers })
+      : inconclusive),
   ])
   const unsupported = new Set(
     checks.filter((check) => missingFeatures(check, declared).length > 0).map(({ id }) => id),

@@ -43,6 +43,7 @@ interface Needs {
 /** What a cluster is, as far as it decides whether a fault can be made on it. */
 export interface Ground {
   cni: { name: string; encapsulation: string }
+  kubeProxy?: string
   declared: { features: readonly string[] }
   workers: { length: number }
 }

@@ -58,9 +58,14 @@ const signalAgent = (context: FaultContext, signal: '-STOP' | '-CONT'): Promise<
   signalPrograms(context, [context.workers[1]], signal, agents)
 
 /** Checks that can say nothing while an agent is silent: what Cilium tells of itself, its agent tells; the others' state lies in the kernel and in files. */
-export const silentAgent = ({ cni }: Ground): readonly string[] =>
+export const silentAgent = ({ cni, kubeProxy }: Ground): readonly string[] =>
   cni.name === 'cilium'
-    ? ['cni/declared/{version,encapsulation}', 'cni/other-nodes/known', 'cni/endpoints/listed']
+    ? [
+        'cni/declared/{version,encapsulation}',
+        'cni/other-nodes/known',
+        'cni/endpoints/listed',
+        ...(kubeProxy === 'none' ? ['cni/declared/kube-proxy'] : []),
+      ]
     : []
 
 /** Checks that hear from the agent itself where it serves Services in place of kube-proxy. */
