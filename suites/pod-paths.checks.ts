@@ -1,15 +1,7 @@
 import { defineCheck, type Check } from '../helpers/check.ts'
+import { amongNeighbours, amongStrangers, neighbours, strangers } from './pod-pairs.ts'
 
 /** What a path between pods carries beside small packets of TCP and UDP, and for how long. */
-
-const neighbours = {
-  first: { node: 'worker1' },
-  second: { node: 'worker1' },
-  third: { node: 'worker2' },
-  fourth: { node: 'worker2' },
-} as const
-
-const strangers = { here: { node: 'worker1' }, there: { node: 'worker2' } } as const
 
 /** A network may forbid it. A reply says from where it comes, not from whom: that is for the checks over TCP and UDP. */
 const ping: readonly Check[] = [
@@ -21,12 +13,7 @@ const ping: readonly Check[] = [
     requirement:
       'The pod IP of a pod on the same node MUST reply to the ICMP echo requests of a pod, in both directions.',
     pods: neighbours,
-    probes: [
-      { from: 'first', to: 'second', via: 'pod-ip', protocol: 'icmp' },
-      { from: 'second', to: 'first', via: 'pod-ip', protocol: 'icmp' },
-      { from: 'third', to: 'fourth', via: 'pod-ip', protocol: 'icmp' },
-      { from: 'fourth', to: 'third', via: 'pod-ip', protocol: 'icmp' },
-    ],
+    probes: amongNeighbours({ protocol: 'icmp' }),
   }),
   defineCheck({
     id: 'pod-to-pod/cross-node/icmp',
@@ -36,10 +23,7 @@ const ping: readonly Check[] = [
     requirement:
       'The pod IP of a pod on another node MUST reply to the ICMP echo requests of a pod, in both directions.',
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'icmp' },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'icmp' },
-    ],
+    probes: amongStrangers({ protocol: 'icmp' }),
   }),
 ]
 
@@ -78,10 +62,7 @@ const lengths = sizes.flatMap(({ id: size, claim }) => [
     covers: ['P3'],
     requirement: claim('another node'),
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram', size },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'datagram', size },
-    ],
+    probes: amongStrangers({ protocol: 'datagram', size }),
   }),
 ])
 
@@ -149,10 +130,7 @@ const idle: readonly Check[] = [
     covers: ['P3'],
     requirement: `A TCP connection to a pod on another node that was silent for ${silence} s MUST still lead there.`,
     pods: strangers,
-    probes: [
-      { from: 'here', to: 'there', via: 'pod-ip', protocol: 'tcp', silence },
-      { from: 'there', to: 'here', via: 'pod-ip', protocol: 'tcp', silence },
-    ],
+    probes: amongStrangers({ protocol: 'tcp', silence }),
   }),
   defineCheck({
     id: 'service/idle-connection',
