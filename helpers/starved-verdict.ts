@@ -11,6 +11,8 @@ import type { Replies } from './verdict.ts'
 
 /** As of the prober's own time: so much of a time limit must have been left to the server that did not answer. */
 const runningShare = 0.5
+/** Less than this is no starving, in milliseconds: quick looks allow 75 ms and decide nothing. */
+const leastMs = 250
 
 /** Questions to the server of an agent. */
 const answeredByAgents: ReadonlySet<WireProbe['kind']> = new Set(['tcp', 'udp', 'http', 'bulk', 'receipts'])
@@ -28,7 +30,7 @@ export function unlessStarved(
   // Of the asking pod its prober knows best.
   const servers = [...new Set([...rests.filter((pod) => pod !== from), ...mayAnswer])]
   const waits = servers.map((pod) => ({ pod, ms: replies.waitedMs?.(pod.name) ?? 0 }))
-  const starved = waits.find(({ ms }) => ms >= wire.timeoutMs * runningShare)
+  const starved = waits.find(({ ms }) => ms >= Math.max(leastMs, wire.timeoutMs * runningShare))
   if (starved === undefined) return judgement
   return {
     verdict: 'unknown',
