@@ -24,14 +24,17 @@ const askersOf = (context: FaultContext, node: string): string[] => [
   ...podsOn(context, node),
 ]
 
-/** Rules of a node for what comes to its own servers from these addresses. */
-const closedTo = (node: string, addresses: readonly string[]): Rule[] =>
+/**
+ * Rules of a node for what comes to its own servers from these addresses. Not in its INPUT chain: Calico puts its own rules
+ * back to the head of that one, and they accept what pods send to their node.
+ */
+const closedTo = ({ world }: FaultContext, node: string, addresses: readonly string[]): Rule[] =>
   addresses.flatMap((ip) =>
     toServers(hostPorts).map((ports) => ({
       node,
-      table: 'filter' as const,
-      chain: 'INPUT',
-      match: ['-s', ip, ...ports, '-j', 'DROP'],
+      table: 'raw' as const,
+      chain: 'PREROUTING',
+      match: ['-s', ip, '-d', addressOf(world, node), ...ports, '-j', 'DROP'],
     })),
   )
 
@@ -51,7 +54,7 @@ const closedToOwnPods: Fault = {
   breaks: 'A firewall on each worker drops what its own pods send to its servers.',
   red: () => ['node/from-pod/own-node/*'],
   ...packetFilterFault((context) =>
-    bothWays(context).flatMap(({ node }) => closedTo(node, podsOn(context, node))),
+    bothWays(context).flatMap(({ node }) => closedTo(context, node, podsOn(context, node))),
   ),
 }
 
@@ -60,7 +63,7 @@ const closedToOtherPods: Fault = {
   breaks: 'A firewall on each worker drops what comes to its servers from the other worker and its pods.',
   red: () => ['node/from-pod/other-node/*'],
   ...packetFilterFault((context) =>
-    bothWays(context).flatMap(({ node, other }) => closedTo(node, askersOf(context, other))),
+    bothWays(context).flatMap(({ node, other }) => closedTo(context, node, askersOf(context, other))),
   ),
 }
 
