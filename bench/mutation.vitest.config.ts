@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: [
-      'helpers/{verdict,path-verdict,health-verdict,silence-verdict,target-verdict,api-verdict,outcome}.test.ts',
+      'helpers/{verdict,starved-verdict,path-verdict,health-verdict,silence-verdict,target-verdict,api-verdict,outcome}.test.ts',
       'helpers/looks/*.test.ts',
       'reports/{gate,verdict}.test.ts',
     ],
