@@ -50,10 +50,12 @@ export async function imagesSaveCommand({
   } finally {
     progress.close()
   }
+  const bytes = await bytesIn(dir)
   process.stdout.write(
     globals.output === 'json'
-      ? `${JSON.stringify({ dir, clusters: names, bytes: await bytesIn(dir) }, undefined, 2)}\n`
-      : `saved in ${dir}: ${names.join(', ')}, ${Math.ceil((await bytesIn(dir)) / 2 ** 20)} MiB in all; without a network: test ${names[0]} --images archive:${dir}\n`,
+      ? `${JSON.stringify({ dir, clusters: names, bytes }, undefined, 2)}\n`
+      : `saved in ${dir}: ${names.join(', ')}, ${Math.ceil(bytes / 2 ** 20)} MiB in all\n` +
+          `without a network: test ${names[0]} --images archive:${dir}\n`,
   )
   return exitCodes.passed
 }

@@ -21,14 +21,15 @@ export async function runLeg(
   const standing = await source.stand(leg, lend)
   const { log, checks } = leg
   log.coverage(standing.coverage)
-  const session = await log.phase('traffic', 'paths answer', async (step) => {
+  const [session, { converged }] = await log.phase('traffic', 'paths answer', async (step) => {
     const opened = await Session.open(standing.session)
-    log.readiness(await opened.converge(pathsBefore(checks), (seen) => step.update(seen)))
-    return opened
+    const readiness = await opened.converge(pathsBefore(checks), (seen) => step.update(seen))
+    log.readiness(readiness)
+    return [opened, readiness] as const
   })
   try {
     leg.signal.throwIfAborted()
-    const outcomes = await runPhases(leg, session)
+    const outcomes = await runPhases(leg, session, converged)
     const off = outcomes.filter(({ outcome }) => outcome === 'failed' || outcome === 'not-run')
     if (off.length > 0) log.outcomes(await withEvidence(source, leg, standing, session, checks, off))
     log.ended()
@@ -53,8 +54,14 @@ function pathsBefore(chosen: readonly Check[]): readonly Check[] {
  * and then one in two seconds, which the fixtures have just used up.
  * Looks at the nodes come last: what they wait for, such as probes of readiness, has had its time by then. They take
  * seconds, and so do connections that are silent for a while: these are asked beside them.
+ *
+ * @param knowsWorld what the session has read last agreed with every answer, so it needs not be read again
  */
-async function runPhases({ log, signal, checks }: LegRun, session: Session): Promise<Outcome[]> {
+async function runPhases(
+  { log, signal, checks }: LegRun,
+  session: Session,
+  knowsWorld: boolean,
+): Promise<Outcome[]> {
   const phases = new Map([
     ['checks', checks.filter(isLight)],
     ['load', checks.filter(isHeavy)],
@@ -75,7 +82,7 @@ async function runPhases({ log, signal, checks }: LegRun, session: Session): Pro
     if (some.length === 0) continue
     const title = `${some.length} ${titles[name] ?? `checks of ${name}`}`
     const outcomes = await log.phase(name, title, () =>
-      session.run(some, { signal, keepWorld: all.length > 0 }),
+      session.run(some, { signal, keepWorld: knowsWorld || all.length > 0 }),
     )
     signal.throwIfAborted()
     log.outcomes(outcomes)

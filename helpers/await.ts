@@ -37,6 +37,8 @@ export interface AwaitOptions {
   next: string
   /** Milliseconds between two looks. */
   everyMs?: number
+  /** Resolves when there may be something new to see: that ends a pause before its time. */
+  wake?: () => Promise<unknown>
   signal?: AbortSignal
   /** Told what each unsuccessful look saw. */
   onSeen?: (seen: string) => void
@@ -53,6 +55,8 @@ export async function awaitUntil<T>(look: () => Promise<Look<T>>, options: Await
   let seen = 'nothing yet'
   for (;;) {
     options.signal?.throwIfAborted()
+    // Before the look: what changes while it looks must not be missed.
+    const woken = options.wake?.()
     try {
       const found = await look()
       if (found.done) return found.value
@@ -69,6 +73,17 @@ export async function awaitUntil<T>(look: () => Promise<Look<T>>, options: Await
         next: options.next,
       })
     }
-    await sleep(options.everyMs ?? 200, options.signal)
+    await pause(options.everyMs ?? 200, woken, options.signal)
+  }
+}
+
+async function pause(ms: number, woken: Promise<unknown> | undefined, signal?: AbortSignal): Promise<void> {
+  if (woken === undefined) return sleep(ms, signal)
+  const over = new AbortController()
+  const signals = [over.signal, ...(signal === undefined ? [] : [signal])]
+  try {
+    await Promise.race([sleep(ms, AbortSignal.any(signals)), woken])
+  } finally {
+    over.abort()
   }
 }

@@ -13,6 +13,11 @@ export const podLabel = 'cni-conformance/pod'
 /** On everything that we create. */
 export const managedLabel = { 'app.kubernetes.io/managed-by': 'cni-conformance' } as const
 
+/** What selects everything that has it. */
+export const managedSelector = Object.entries(managedLabel)
+  .map((label) => label.join('='))
+  .join()
+
 /** The labels of everything that a run creates. */
 export const runLabels = (runId: string): Record<string, string> => ({ ...managedLabel, [runLabel]: runId })
 

@@ -17,6 +17,7 @@ import { runLabel } from './fixture-pods.ts'
 import { handMadeTarget } from './fixture-services.ts'
 import { refuseHopelessPulls } from './image-pulls.ts'
 import { isNotFound, type Kube } from './kube.ts'
+import { watchRunPods, type RunPods } from './run-pods.ts'
 
 /** Who publishes it in every namespace does so some time after the namespace is there. */
 export const clusterCa = 'kube-root-ca.crt'
@@ -29,8 +30,10 @@ export const clusterCa = 'kube-root-ca.crt'
  */
 export async function raiseFixtures(kube: Kube, options: FixtureOptions & AwaitFixtures): Promise<void> {
   await applyFixtures(kube, options, await readClusterDns(kube), options.signal)
-  await awaitFixtures(kube, options)
-  await applyHandMade(kube, options)
+  using pods = await watchRunPods(kube)
+  await awaitPods(kube, pods, options)
+  const status = pods.get(handMadeTarget, options.namespaces.main)?.status
+  await kube.apply([handMadeSlice(status?.podIP ?? '', options)])
 }
 
 /**
@@ -96,60 +99,60 @@ export interface AwaitFixtures extends OnHosts, Pick<FixtureOptions, 'namespaces
  * @throws {SetupError} as soon as a pod has failed, or its node cannot get an image of it
  */
 export async function awaitFixtures(kube: Kube, options: AwaitFixtures): Promise<void> {
+  using pods = await watchRunPods(kube)
+  await awaitPods(kube, pods, options)
+}
+
+async function awaitPods(kube: Kube, pods: RunPods, options: AwaitFixtures): Promise<void> {
   const { budget = budgets.fixturesReadyMs, onSeen, signal } = options
-  const specs = specsOf(options)
   const used = new Set<string | undefined>(usedNamespaces(options))
   await awaitUntil(
     async () => {
-      const { items } = await kube.core.listPodForAllNamespaces({ labelSelector: runLabel })
-      const pods = items.filter(({ metadata }) => used.has(metadata?.namespace))
-      const failed = pods.find((pod) => pod.status?.phase === 'Failed')
-      if (failed !== undefined) {
-        throw new SetupError({
-          what: `fixture pod ${failed.metadata?.name} failed`,
-          seen: failed.status?.message ?? failed.status?.reason ?? 'no reason given',
-          next: 'look at its events: kubectl describe pod',
-        })
-      }
-      await refuseHopelessPulls(kube, pods)
-      const waitingPods = specs.flatMap((spec) => {
-        const pod = pods.find((candidate) => candidate.metadata?.name === spec.name)
-        const reason = notReadyReason(pod)
-        return reason === undefined
-          ? []
-          : [`${spec.name} on ${workerName(spec.node, options.workers)}: ${reason}`]
-      })
+      const ours = pods.all.filter(
+        ({ metadata }) => used.has(metadata?.namespace) && metadata?.labels?.[runLabel] !== undefined,
+      )
+      await refuseHopeless(kube, ours)
+      const waitingPods = notReady(ours, options)
       // It comes long before the pods, so it is asked for once.
       const waiting =
         waitingPods.length > 0 ? waitingPods : await authorityMissing(kube, options.namespaces.main)
       return waiting.length === 0
         ? { done: true, value: undefined }
-        : { done: false, seen: waiting.join(', ') }
+        : { done: false, seen: pods.fault ?? waiting.join(', ') }
     },
     {
       what: 'the fixture pods to be Ready',
       budget,
       next: 'look at the pods and their events in the evidence folder; is the CNI running on that node?',
-      everyMs: 400,
+      everyMs: 1_000,
+      wake: () => pods.changed(),
       ...(onSeen === undefined ? {} : { onSeen }),
       ...(signal === undefined ? {} : { signal }),
     },
   )
 }
 
-/**
- * Applies what is made for the addresses that the fixture pods got: the EndpointSlice of the Service without a selector.
- *
- * @throws {SetupError} when the API server does not accept it
- */
-async function applyHandMade(
-  kube: Kube,
-  options: Pick<FixtureOptions, 'runId' | 'namespaces'>,
-): Promise<void> {
-  const target = { name: handMadeTarget, namespace: options.namespaces.main }
-  const { status } = await kube.core.readNamespacedPod(target)
-  await kube.apply([handMadeSlice(status?.podIP ?? '', options)])
+/** Time mends neither a pod that has failed nor an image that cannot be had. */
+async function refuseHopeless(kube: Kube, pods: readonly V1Pod[]): Promise<void> {
+  const failed = pods.find((pod) => pod.status?.phase === 'Failed')
+  if (failed !== undefined) {
+    throw new SetupError({
+      what: `fixture pod ${failed.metadata?.name} failed`,
+      seen: failed.status?.message ?? failed.status?.reason ?? 'no reason given',
+      next: 'look at its events: kubectl describe pod',
+    })
+  }
+  await refuseHopelessPulls(kube, pods)
 }
+
+/** The fixture pods that do not serve yet, each with its node and why. */
+const notReady = (pods: readonly V1Pod[], options: AwaitFixtures): string[] =>
+  specsOf(options).flatMap((spec) => {
+    const reason = notReadyReason(pods.find(({ metadata }) => metadata?.name === spec.name))
+    return reason === undefined
+      ? []
+      : [`${spec.name} on ${workerName(spec.node, options.workers)}: ${reason}`]
+  })
 
 /** Says so while the namespace has no certificate of the cluster's authority. */
 async function authorityMissing(kube: Kube, namespace: string): Promise<string[]> {

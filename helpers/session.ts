@@ -21,6 +21,7 @@ import { runSteps, type StepContext } from './steps/steps.ts'
 import { rounded, type Replies } from './verdict.ts'
 import { readLivingPods, type World, type WorldOptions, type WorldPod } from './world.ts'
 import { readOrKeep, type Reading } from './world-reading.ts'
+import { watchRunPods, type RunPods } from './run-pods.ts'
 
 /** What a session is opened on. */
 export interface SessionOptions extends WorldOptions {
@@ -94,6 +95,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #agents: Agents
   #reading: Reading | undefined
+  #pods: Promise<RunPods> | undefined
   /** What the cluster declares and what this session can do. */
   readonly declared: Declared
   /** The look from the nodes; undefined without access to them. */
@@ -121,6 +123,11 @@ export class Session {
   /** Opens the streams again that have broken, such as those of a pod that was made anew. */
   reconnect(): Promise<void> {
     return this.#agents.reconnect()
+  }
+
+  /** From the first time that somebody waits for a pod, until the session ends. */
+  #watchPods(): Promise<RunPods> {
+    return (this.#pods ??= watchRunPods(this.#options.kube))
   }
 
   /** What the API says now. */
@@ -218,7 +225,7 @@ export class Session {
       .filter((check) => !runnable.includes(check))
       .map((check) => outcomeOf(check, [], 0, declared))
     if (runnable.length === 0) return unsupported
-    const world = await this.#readAgain(options)
+    const [world, pods] = await Promise.all([this.#readAgain(options), this.#watchPods()])
     const ask = (probes: PlannedProbe[]): Promise<Replies> => this.ask(probes)
     const context: StepContext = {
       ...options,
@@ -227,12 +234,13 @@ export class Session {
       declared,
       ...(looks === undefined ? {} : { tracer: this.#tracer(looks, world) }),
       ask,
-      startNewcomer: (template, newcomer, first) => startNewcomer(kube, world, template, newcomer, first),
-      startPod: (pod) => startPod(kube, world, pod, options),
+      startNewcomer: (template, newcomer, first) =>
+        startNewcomer(kube, pods, world, template, newcomer, first),
+      startPod: (pod) => startPod(kube, pods, world, pod, options),
       meetPods: (pods) => this.#agents.connect(pods),
       terminatePod: ({ name, namespace }) =>
         kube.core.deleteNamespacedPod({ name, namespace: world.namespaces[namespace] }),
-      stopPod: (pod) => this.#stopPod(pod),
+      stopPod: (pod) => this.#stopPod(pod, pods),
       createService: (service) => createService(kube, service),
       changeService: (service, type) => changeService(kube, service, type),
       deleteService: (target) => kube.core.deleteNamespacedService(target),
@@ -252,10 +260,10 @@ export class Session {
     })
   }
 
-  async #stopPod(pod: WorldPod): Promise<void> {
+  async #stopPod(pod: WorldPod, pods: RunPods): Promise<void> {
     const { kube, namespaces } = this.#options
     this.#agents.disconnect(pod)
-    await deletePod(kube, pod, namespaces[pod.namespace])
+    await deletePod(kube, pods, pod, namespaces[pod.namespace])
   }
 
   /**
@@ -295,5 +303,6 @@ export class Session {
   /** Ends all streams. */
   close(): void {
     this.#agents.close()
+    void this.#pods?.then((pods) => pods[Symbol.dispose]())
   }
 }

@@ -3,8 +3,9 @@ import { awaitUntil } from '../../helpers/await.ts'
 import { budgets } from '../../helpers/budgets.ts'
 import { SetupError } from '../../helpers/errors.ts'
 import { namespaceObjects, type FixtureNamespaces } from '../../helpers/fixture-objects.ts'
-import { managedLabel, runLabel } from '../../helpers/fixture-pods.ts'
+import { managedSelector, runLabel } from '../../helpers/fixture-pods.ts'
 import { apiMessage, isNotFound, type Kube } from '../../helpers/kube.ts'
+import { Watched } from '../../helpers/watched.ts'
 import { expiryOf } from './connection.ts'
 import {
   Traces,
@@ -56,10 +57,7 @@ export function ownNamespaces(context: HousingContext): Home {
  */
 async function endPods(kube: Kube, namespace: string, runId: string): Promise<void> {
   try {
-    const labelSelector = `${runLabel}=${runId}`
-    const { items } = await kube.core.listNamespacedPod({ namespace, labelSelector })
-    const names = items.map(({ metadata }) => metadata?.name ?? '')
-    await Promise.all(names.map((name) => kube.core.deleteNamespacedPod({ namespace, name })))
+    await kube.core.deleteCollectionNamespacedPod({ namespace, labelSelector: `${runLabel}=${runId}` })
   } catch {
     // Nothing is lost but seconds.
   }
@@ -92,7 +90,7 @@ export async function sweepNamespaces(kube: Kube, options: { wait: boolean }): P
   }
   const asked = (namespace: V1Namespace): boolean => hasExpired(namespace, now)
   if (options.wait) await deleteNamespaces(kube, swept.removed, asked)
-  else await Promise.all(items.filter(asked).map((namespace) => askToDelete(kube, namespace, asked)))
+  else await Promise.all(items.filter(asked).map((each) => askToDelete(kube, each, asked, new Set())))
   return swept
 }
 
@@ -102,10 +100,7 @@ function hasExpired({ metadata }: V1Namespace, now: Date): boolean {
 }
 
 /** What every namespace of a run has, and no other. */
-const oursSelector = [
-  ...Object.entries(managedLabel).map(([key, value]) => `${key}=${value}`),
-  runLabel,
-].join()
+const oursSelector = `${managedSelector},${runLabel}`
 
 /** Deletes namespaces that pass the test when they are looked at again, and waits until they are gone. */
 async function deleteNamespaces(
@@ -114,37 +109,51 @@ async function deleteNamespaces(
   may: (namespace: V1Namespace) => boolean,
   onSeen?: (seen: string) => void,
 ): Promise<void> {
+  using namespaces = await Watched.open<V1Namespace>(kube.config, {
+    path: '/api/v1/namespaces',
+    labelSelector: oursSelector,
+    list: (labelSelector) => kube.core.listNamespace({ labelSelector }),
+  })
+  const asked = new Set<string | undefined>()
   await awaitUntil(
     async () => {
-      const { items } = await kube.core.listNamespace({ labelSelector: oursSelector })
-      const there = items.filter(({ metadata }) => names.includes(metadata?.name ?? ''))
-      const left = (await Promise.all(there.map((each) => askToDelete(kube, each, may)))).flat()
-      return left.length === 0 ? { done: true, value: undefined } : { done: false, seen: left.join('\n') }
+      const there = namespaces.all.filter(({ metadata }) => names.includes(metadata?.name ?? ''))
+      const left = (await Promise.all(there.map((each) => askToDelete(kube, each, may, asked)))).flat()
+      return left.length === 0 && namespaces.fault === undefined
+        ? { done: true, value: undefined }
+        : { done: false, seen: [namespaces.fault ?? [], left].flat().join('\n') }
     },
     {
       what: `namespaces ${names.join(' and ')} to be gone`,
       budget: budgets.givenDeleteMs,
       next: `delete them by hand: kubectl delete namespace ${names.join(' ')}`,
-      everyMs: 750,
+      everyMs: 1_000,
+      wake: () => namespaces.changed(),
       ...(onSeen === undefined ? {} : { onSeen }),
     },
   )
 }
 
-/** Asks once for the end of a namespace that lives; says what keeps one that is going. */
+/**
+ * Asks once for the end of a namespace that lives; says what keeps one that is going.
+ *
+ * @param asked uids of those whose end was asked for already, of which nothing may have been told yet
+ */
 async function askToDelete(
   kube: Kube,
   namespace: V1Namespace,
   may: (namespace: V1Namespace) => boolean,
+  asked: Set<string | undefined>,
 ): Promise<string[]> {
   // Somebody else's by now: not ours to wait for.
   if (!may(namespace)) return []
   const { metadata, status } = namespace
   const name = metadata?.name ?? ''
   try {
-    if (metadata?.deletionTimestamp === undefined) {
+    if (metadata?.deletionTimestamp === undefined && !asked.has(metadata?.uid)) {
       const preconditions = metadata?.uid === undefined ? {} : { uid: metadata.uid }
       await kube.core.deleteNamespace({ name, body: { preconditions } })
+      asked.add(metadata?.uid)
     }
     const stuck = (status?.conditions ?? []).flatMap(({ status, message }) =>
       status === 'True' && message !== undefined ? [message] : [],

@@ -5,7 +5,7 @@
  */
 
 /** Verbs of https://kubernetes.io/docs/reference/access-authn-authz/authorization/#request-verb-resource */
-type Verb = 'get' | 'list' | 'create' | 'patch' | 'delete'
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete' | 'deletecollection'
 
 /** Where a permission is needed: all over the cluster, in both fixture namespaces, or in the namespace of that name. */
 export type Scope = 'cluster' | 'fixtures' | 'kube-system' | 'default'
@@ -39,8 +39,8 @@ const everywhere: readonly Permission[] = [
     scope: 'cluster',
     group: '',
     resource: 'pods',
-    verbs: ['list'],
-    why: 'proves that no two pods of the cluster have one address, and finds the DNS servers',
+    verbs: ['list', 'watch'],
+    why: 'proves that no two pods of the cluster have one address, finds the DNS servers, and waits for its own pods',
   },
   {
     scope: 'kube-system',
@@ -64,7 +64,7 @@ const ownNamespaces: Permission = {
   scope: 'cluster',
   group: '',
   resource: 'namespaces',
-  verbs: ['create', 'patch', 'get', 'list', 'delete'],
+  verbs: ['create', 'patch', 'list', 'watch', 'delete'],
   why: 'makes two namespaces for each run, and deletes them and those that have expired',
 }
 
@@ -73,7 +73,7 @@ const inFixtures: readonly Permission[] = [
     scope: 'fixtures',
     group: '',
     resource: 'pods',
-    verbs: ['create', 'patch', 'get', 'list', 'delete'],
+    verbs: ['create', 'patch', 'get', 'list', 'delete', 'deletecollection'],
     why: 'runs the fixture pods',
   },
   {

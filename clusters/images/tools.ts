@@ -84,7 +84,13 @@ export function shortHash(inputs: unknown): string {
 /**
  * Hash of one of our own modules: what it makes is made again when its code changes. The package has the TypeScript of
  * these modules beside what is run, so that it finds in the cache what a checkout has made, and the other way round.
+ *
+ * @param moduleUrl its `import.meta.url`
+ * @param used other modules of ours whose code decides what it makes, by their paths from there. Not by `import.meta.resolve`:
+ *   what Vitest runs has none
  */
-export async function codeHash(moduleUrl: string): Promise<string> {
-  return sha256(await readFile(fileURLToPath(moduleUrl).replace(/\.js$/, '.ts')))
+export async function codeHash(moduleUrl: string, ...used: readonly string[]): Promise<string> {
+  const files = [moduleUrl, ...used.map((path) => new URL(path, moduleUrl))]
+  const texts = files.map((file) => readFile(fileURLToPath(file).replace(/\.js$/, '.ts')))
+  return sha256(Buffer.concat(await Promise.all(texts)))
 }

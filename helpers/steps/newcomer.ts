@@ -7,6 +7,7 @@ import { containers, firstCommand } from '../fixture-pods.ts'
 import type { Kube } from '../kube.ts'
 import { deletePod } from './own-pods.ts'
 import { containerLike, podLike } from './pod-like.ts'
+import type { RunPods } from '../run-pods.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /**
@@ -17,6 +18,7 @@ import type { World, WorldPod } from '../world.ts'
  */
 export async function startNewcomer(
   kube: Kube,
+  pods: RunPods,
   world: World,
   template: WorldPod,
   newcomer: WorldPod,
@@ -24,12 +26,13 @@ export async function startNewcomer(
 ): Promise<FirstReport> {
   const namespace = world.namespaces[template.namespace]
   const target = { name: newcomer.name, namespace }
-  const model = await kube.core.readNamespacedPod({ name: template.name, namespace })
+  const model = pods.get(template.name, namespace)
+  if (model === undefined) throw new Error(`${template.fullName} is gone`)
   await kube.apply([newcomerObject(model, newcomer, namespace, plan)])
   try {
     await awaitUntil(
       async () => {
-        const { status } = await kube.core.readNamespacedPod(target)
+        const { status } = pods.get(newcomer.name, namespace) ?? {}
         if (status?.phase === 'Succeeded') return { done: true, value: undefined }
         const state = status?.containerStatuses?.[0]?.state
         if (status?.phase === 'Failed') {
@@ -39,18 +42,19 @@ export async function startNewcomer(
             next: 'look at its events',
           })
         }
-        return { done: false, seen: state?.waiting?.reason ?? status?.phase ?? 'no status' }
+        return { done: false, seen: pods.fault ?? state?.waiting?.reason ?? status?.phase ?? 'no status' }
       },
       {
         what: `pod ${newcomer.fullName} to start and to end`,
         budget: budgets.fixturesReadyMs,
         next: 'look at its events; is the CNI running on that node?',
+        wake: () => pods.changed(),
       },
     )
     const log = await kube.core.readNamespacedPodLog({ ...target, container: containers.agent })
     return readReport(log, newcomer)
   } finally {
-    await deletePod(kube, newcomer, namespace, 0)
+    await deletePod(kube, pods, newcomer, namespace, 0)
   }
 }
 

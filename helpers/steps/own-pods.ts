@@ -4,8 +4,9 @@ import { budgets } from '../budgets.ts'
 import { messageOf } from '../errors.ts'
 import { containers } from '../fixture-pods.ts'
 import { containerLike, podLike } from './pod-like.ts'
-import { podsOf, warningsOf } from './shared-reads.ts'
+import { warningsOf } from './pod-warnings.ts'
 import { apiMessage, isNotFound, type Kube } from '../kube.ts'
+import type { RunPods } from '../run-pods.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /** Pods that a check starts and stops itself. */
@@ -51,8 +52,8 @@ export interface StartOptions {
   settledMs?: number
 }
 
-/** How often each pod is looked at, in milliseconds; one request brings all of them. */
-const everyMs = 100
+/** How often a pod is looked at of which nothing is told, in milliseconds. */
+const everyMs = 500
 
 /**
  * Creates a pod like the fixture pods of its node, and waits until it is Ready with an address.
@@ -62,14 +63,14 @@ const everyMs = 100
  */
 export async function startPod(
   kube: Kube,
+  pods: RunPods,
   world: World,
   pod: WorldPod,
   { signal, settledMs = budgets.podNetworkMs.ms }: StartOptions,
 ): Promise<PodStart> {
   const neighbour = world.pods.find((each) => each.node === pod.node)
   if (neighbour === undefined) throw new Error(`no fixture pod on ${pod.node}`)
-  const models = await podsOf(kube, world.namespaces[neighbour.namespace], 0)
-  const model = models.get(neighbour.name)
+  const model = pods.get(neighbour.name, world.namespaces[neighbour.namespace])
   if (model === undefined) return { state: 'unknown', why: `${neighbour.fullName} is gone` }
   const namespace = world.namespaces[pod.namespace]
   const startedMs = performance.now()
@@ -81,11 +82,11 @@ export async function startPod(
     return await awaitUntil<PodStart>(
       async () => {
         const nowMs = performance.now()
-        const { running, seen, uid } = lookAt(pod, (await podsOf(kube, namespace, appliedMs)).get(pod.name))
+        const { running, seen, uid } = lookAt(pod, pods.get(pod.name, namespace))
         if (running !== undefined) {
           return { done: true, value: { state: 'ready', pod: running, readyMs: nowMs - startedMs } as const }
         }
-        if (nowMs - startedMs < eventsAfterMs) return { done: false, seen }
+        if (nowMs - startedMs < eventsAfterMs) return { done: false, seen: pods.fault ?? seen }
         const event = networkFailure(await warningsOf(kube, namespace, appliedMs), uid)
         if (event === undefined) return { done: false, seen }
         brokenSinceMs ??= nowMs
@@ -98,6 +99,7 @@ export async function startPod(
         budget: budgets.ownPodReadyMs,
         next: 'look at its events',
         everyMs,
+        wake: () => pods.changed(),
         ...(signal === undefined ? {} : { signal }),
       },
     )
@@ -142,20 +144,24 @@ function networkFailure(warnings: readonly CoreV1Event[], uid: string): string |
  */
 export async function deletePod(
   kube: Kube,
+  pods: RunPods,
   { name, fullName }: WorldPod,
   namespace: string,
   graceSeconds?: number,
 ): Promise<void> {
   const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }
-  let askedMs: number | undefined
+  let asked = false
   await awaitUntil(
     async () => {
       try {
-        if (askedMs === undefined) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
-        askedMs ??= performance.now()
-        const there = (await podsOf(kube, namespace, askedMs)).get(name)
-        if (there === undefined) return { done: true, value: undefined }
-        return { done: false, seen: `it is still there (${there.status?.phase ?? 'no status'})` }
+        if (!asked) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
+        asked = true
+        // What was made a moment ago may not have been told of yet, so that it is gone is never concluded from silence.
+        const there = pods.get(name, namespace) ?? (await kube.core.readNamespacedPod({ name, namespace }))
+        return {
+          done: false,
+          seen: pods.fault ?? `it is still there (${there.status?.phase ?? 'no status'})`,
+        }
       } catch (error) {
         return isNotFound(error) ? { done: true, value: undefined } : { done: false, seen: apiMessage(error) }
       }
@@ -165,6 +171,7 @@ export async function deletePod(
       budget: budgets.ownPodGoneMs,
       next: `delete it by hand: kubectl -n ${namespace} delete pod ${name}`,
       everyMs,
+      wake: () => pods.changed(),
     },
   )
 }

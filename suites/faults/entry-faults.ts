@@ -1,6 +1,7 @@
 import type { KubernetesObject, V1Pod } from '@kubernetes/client-node'
 import { mappedPorts } from '../../helpers/agent/protocol.ts'
 import { balancedName } from '../../helpers/fixture-services.ts'
+import { watchRunPods } from '../../helpers/run-pods.ts'
 import { deletePod } from '../../helpers/steps/own-pods.ts'
 import type { Fault, FaultContext } from './fault.ts'
 import { fixturesBack } from './fixtures-back.ts'
@@ -104,7 +105,8 @@ function unmapped(pod: PlainPod): PlainPod {
 /** Makes the pods with host ports anew, each as `as` has it. */
 async function remake(context: FaultContext, as: (pod: PlainPod) => PlainPod): Promise<void> {
   const { kube, fixtures, world } = context
-  await Promise.all(world.portPods.map((pod) => deletePod(kube, pod, world.namespaces.host)))
+  using pods = await watchRunPods(kube)
+  await Promise.all(world.portPods.map((pod) => deletePod(kube, pods, pod, world.namespaces.host)))
   await kube.apply(fixtures.filter(isPod).filter(hasHostPort).map(as))
   await fixturesBack(context)
 }

@@ -29,9 +29,7 @@ export async function buildImage(artefact: Named<ImageArtefact>, workshop: Works
       layers.map((layer) => layer.digest),
       // Of these files alone: a change of kubelet doesn't touch the image of etcd.
       files.map(({ sum }) => sum),
-      await codeHash(import.meta.url),
-      await codeHash(import.meta.resolve('../oci.ts')),
-      await codeHash(import.meta.resolve('./extras.ts')),
+      await codeHash(import.meta.url, '../oci.ts', './extras.ts'),
     ],
     title: `put together ${artefact.upstream}`,
     make: (dir) =>

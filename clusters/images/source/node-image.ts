@@ -45,8 +45,7 @@ export async function buildNodeImage(artefact: Named<NodeImageArtefact>, worksho
       artefact.source,
       artefact.version,
       entries.map((entry) => entry.digest),
-      await codeHash(import.meta.url),
-      await codeHash(import.meta.resolve('../oci.ts')),
+      await codeHash(import.meta.url, '../oci.ts'),
     ],
     title: `put together the node image ${artefact.upstream}`,
     make: (dir, step) =>

@@ -20,12 +20,7 @@ export async function buildTree(id: string, build: BuildOf<'tree'>, workshop: Wo
   const source = build.from === undefined ? undefined : await workshop.build(build.from)
   return await workshop.cache.entry({
     name: `layer-${id}`,
-    inputs: [
-      build,
-      source?.digest,
-      await codeHash(import.meta.url),
-      await codeHash(import.meta.resolve('./extras.ts')),
-    ],
+    inputs: [build, source?.digest, await codeHash(import.meta.url, './extras.ts')],
     title: `cut layer ${id}`,
     make: (dir) =>
       workshop.cache.withTempDir('tree', async (temp) => {
