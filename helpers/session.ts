@@ -159,8 +159,7 @@ export class Session {
     const stepped = checks.filter((check) => !isPlain(check))
     const { beforeAsking: _once, ...others } = options
     const later = { ...others, keepWorld: true }
-    // A batch of an agent waits for the one before it. Looks take seconds, too, and ask no agent meanwhile.
-    const batches = plain.every(isLooking) ? [heavy, [...plain, ...lasting]] : [plain, heavy, lasting]
+    const batches = [plain, heavy, lasting]
     const outcomes: Outcome[] = []
     for (const [index, batch] of batches.filter(({ length }) => length > 0).entries())
       outcomes.push(...(await this.#runPlain(batch, index === 0 ? options : later)))
@@ -176,12 +175,10 @@ export class Session {
     const world = await this.#readAgain(options)
     await options.beforeAsking?.(world)
     const startedMs = performance.now()
-    const asking = askAwake(runnable, world, (plan) => this.#agents.ask(plan))
-    // Not beside packets: a look starts programs on every node, and an answer would wait for a processor. Silence does not.
-    const quiet = runnable.some(isLasting) ? Promise.resolve() : asking
-    const taking = quiet.then(() => (runnable.some(isLooking) ? this.looks?.take(world) : undefined))
-    const [asked, taken] = await Promise.all([asking, taking])
+    const asked = await askAwake(runnable, world, (plan) => this.#agents.ask(plan))
     const lastedMs = performance.now() - startedMs
+    // Not beside packets: a look starts programs on every node, and an answer would wait for a processor.
+    const taken = runnable.some(isLooking) ? await this.looks?.take(world) : undefined
     const looks = await this.#lookAgain(runnable, asked, world, taken, options)
     const lookedMs = performance.now() - startedMs
     return checks.map((check) => {

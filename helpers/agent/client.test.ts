@@ -99,22 +99,43 @@ test.each([
   await expect(AgentClient.open(transport, { helloMs: 50 })).rejects.toThrow(message)
 })
 
-test('batches wait for one another; an empty one asks the agent too', async () => {
-  const done = (batch: number, ...rows: object[]) => [
-    ...(rows.length > 0 ? [{ type: 'results', batch, results: rows }] : []),
-    { type: 'done', batch, count: rows.length, waited },
-  ]
+test('batches go on side by side; an empty one asks the agent too', async () => {
+  const rows = (batch: number, ...results: object[]) => ({ type: 'results', batch, results })
+  const done = (batch: number, count: number) => ({ type: 'done', batch, count, waited })
   const client = await AgentClient.open(
-    scripted([hello], done(1, row(1), row(2)), done(2), done(3, row(2), row(1))),
+    scripted(
+      [hello],
+      [rows(1, row(1))],
+      [done(2, 0)],
+      [rows(3, row(2)), rows(1, row(2)), rows(3, row(1)), done(3, 2), done(1, 2)],
+    ),
   )
-  const batches = await Promise.all([client.runPlan(asked), client.runPlan([]), client.runPlan(asked)])
-  expect(batches.map(({ complete, results }) => [complete, results.size])).toEqual([
+  const ended: number[] = []
+  const plans = [asked, [], asked].map(async (probes, at) => {
+    const batch = await client.runPlan(probes)
+    ended.push(at + 1)
+    return batch
+  })
+  expect((await Promise.all(plans)).map(({ complete, results }) => [complete, results.size])).toEqual([
     [true, 2],
     [true, 0],
     [true, 2],
   ])
+  expect(ended).toEqual([2, 3, 1])
   client.close()
   expect((await client.runPlan([])).fault).toMatch(/runner closed/)
+})
+
+test('a stream that breaks ends every batch that goes on', async () => {
+  const client = await AgentClient.open(
+    scripted([hello], [{ type: 'results', batch: 1, results: [row(1)] }], [{ type: 'news' }]),
+  )
+  const batches = await Promise.all([client.runPlan(asked), client.runPlan(asked)])
+  expect(batches.map(({ complete, results }) => [complete, results.size])).toEqual([
+    [false, 1],
+    [false, 0],
+  ])
+  expect(new Set(batches.map(({ fault }) => fault)).size).toBe(1)
 })
 
 test('two probes with one id are a bug of the caller', async () => {

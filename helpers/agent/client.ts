@@ -48,7 +48,6 @@ const standardLimits: AgentLimits = {
 }
 
 interface Batch {
-  number: number
   asked: ReadonlySet<number>
   results: Map<number, WireResult>
   settle: (waited: Waited | undefined) => void
@@ -65,9 +64,9 @@ export class AgentClient {
   readonly #greeting = Promise.withResolvers<AgentHello | undefined>()
   #hello: AgentHello | undefined
   #fault: string | undefined
-  #batch: Batch | undefined
+  /** Those that are not over, by their number. */
+  readonly #running = new Map<number, Batch>()
   #batches = 0
-  #queue: Promise<unknown> = Promise.resolve()
   #heardMs = performance.now()
   #silence: NodeJS.Timeout | undefined
 
@@ -109,17 +108,32 @@ export class AgentClient {
 
   /**
    * Sends the probes in one frame and waits for all rows, or for whatever goes wrong. Also without probes it asks the
-   * agent, which shows that it is alive. A batch waits until the one before it is over.
+   * agent, which shows that it is alive. Batches that are sent while others go on are asked beside them.
    *
    * @throws {Error} when two probes have the same id, which is a bug of the caller
    */
   runPlan(probes: readonly WireProbe[]): Promise<BatchResult> {
     const asked = new Set(probes.map(({ id }) => id))
     if (asked.size !== probes.length) throw new Error('two probes of one batch have the same id')
-    const batch = this.#queue.then(() => this.#run(probes, asked))
-    // Nothing of it: whoever waits for the next batch needs to know that this one is over, and no row of it.
-    this.#queue = batch.then(() => undefined)
-    return batch
+    return this.#run(probes, asked)
+  }
+
+  async #run(probes: readonly WireProbe[], asked: ReadonlySet<number>): Promise<BatchResult> {
+    const results = new Map<number, WireResult>()
+    if (this.#fault !== undefined) return { results, complete: false, fault: this.#fault }
+    const { promise, resolve: settle } = Promise.withResolvers<Waited | undefined>()
+    const number = (this.#batches += 1)
+    this.#running.set(number, { asked, results, settle })
+    const deadlineMs = this.#deadlineMs(probes)
+    const timer = setTimeout(
+      () => this.#break(`the batch was not done within ${deadlineMs} ms (budget batchSlackMs)`),
+      deadlineMs,
+    )
+    this.#write({ type: 'plan', batch: number, probes })
+    const waited = await promise
+    clearTimeout(timer)
+    if (waited !== undefined) return { results, complete: true, waited }
+    return { results, complete: false, fault: this.#fault ?? 'the stream broke' }
   }
 
   /** Ends the stream and with it the agent's prober. */
@@ -127,25 +141,6 @@ export class AgentClient {
     if (this.#fault !== undefined) return
     this.#write({ type: 'end' })
     this.#break('the runner closed the stream')
-  }
-
-  async #run(probes: readonly WireProbe[], asked: ReadonlySet<number>): Promise<BatchResult> {
-    const results = new Map<number, WireResult>()
-    const { promise, resolve: settle } = Promise.withResolvers<Waited | undefined>()
-    if (this.#fault !== undefined) return { results, complete: false, fault: this.#fault }
-    this.#batches += 1
-    this.#batch = { number: this.#batches, asked, results, settle }
-    const deadlineMs = this.#deadlineMs(probes)
-    const timer = setTimeout(
-      () => this.#break(`the batch was not done within ${deadlineMs} ms (budget batchSlackMs)`),
-      deadlineMs,
-    )
-    this.#write({ type: 'plan', batch: this.#batches, probes })
-    const waited = await promise
-    clearTimeout(timer)
-    this.#batch = undefined
-    if (waited !== undefined) return { results, complete: true, waited }
-    return { results, complete: false, fault: this.#fault ?? 'the stream broke' }
   }
 
   /** The last to begin, the slowest probe, as many rounds of it as the agent needs for want of sockets, and the slack. */
@@ -210,9 +205,8 @@ export class AgentClient {
   }
 
   #takeRows(frame: Extract<Frame, { type: 'results' }>): string | undefined {
-    const batch = this.#batch
-    if (batch === undefined || frame.batch !== batch.number)
-      return `results of batch ${String(frame.batch)}, which is not running`
+    const batch = this.#running.get(frame.batch)
+    if (batch === undefined) return `results of batch ${String(frame.batch)}, which is not running`
     if (!Array.isArray(frame.results)) return 'a results frame without results'
     for (const result of frame.results) {
       if (!batch.asked.has(result.id)) return `a result for probe ${String(result.id)}, which was not asked`
@@ -224,16 +218,15 @@ export class AgentClient {
   }
 
   #finish(frame: Extract<Frame, { type: 'done' }>): string | undefined {
-    const batch = this.#batch
-    if (batch === undefined || frame.batch !== batch.number)
-      return `batch ${String(frame.batch)} is done, which is not running`
+    const batch = this.#running.get(frame.batch)
+    if (batch === undefined) return `batch ${String(frame.batch)} is done, which is not running`
     const rows = batch.results.size
     if (frame.count !== rows || rows !== batch.asked.size) {
       return `the agent is done with ${String(frame.count)} results; ${batch.asked.size} were asked, ${rows} came`
     }
     if (!(frame.waited?.toMs >= 0 && frame.waited.fromMs >= 0)) return 'a done without what its server waited'
     // Cleared here and not after the wait: the rest of this chunk must not be taken for this batch.
-    this.#batch = undefined
+    this.#running.delete(frame.batch)
     batch.settle(frame.waited)
     return undefined
   }
@@ -258,7 +251,8 @@ export class AgentClient {
     this.#fault = fault
     clearTimeout(this.#silence)
     this.#greeting.resolve(undefined)
-    this.#batch?.settle(undefined)
+    for (const { settle } of this.#running.values()) settle(undefined)
+    this.#running.clear()
     this.#transport.close()
   }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { cellsOf, nothingMade, type Cell } from './step-cells.ts'
-import { bindSteps, phasesOf } from './step-plan.ts'
+import { bindSteps, lanesOf, phasesOf } from './step-plan.ts'
 import { couldControl } from './step-verdict.ts'
 import { healthyWorld } from '../world.testdata.ts'
+import { lifeCycleChecks } from '../../suites/life-cycle.checks.ts'
 import { networkPolicyChecks } from '../../suites/network-policy.checks.ts'
 
 const world = healthyWorld()
@@ -68,4 +69,15 @@ test('checks of one phase leave each other’s pods alone, and no check is lost'
       }
     }
   }
+})
+
+test('what waits for time to pass goes on beside the others, unless a policy of theirs is about its pods', () => {
+  const ids = (lanes: ReturnType<typeof lanesOf>) => lanes.map((lane) => lane.map(({ check }) => check.id))
+  const life = lifeCycleChecks.map((check) => bindSteps(check, world))
+  const [busy = [], patient = []] = ids(lanesOf(life, world))
+  expect(patient).toEqual(['life-cycle/service/record', 'life-cycle/service/affinity-time-out'])
+  expect([...busy, ...patient].toSorted()).toEqual(lifeCycleChecks.map(({ id }) => id).toSorted())
+  const [all = [], none] = ids(lanesOf([...life, ...bound], world))
+  expect(none).toEqual([])
+  expect(all).toHaveLength(life.length + bound.length)
 })

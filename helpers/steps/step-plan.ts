@@ -152,6 +152,29 @@ export function phasesOf(checks: readonly BoundCheck[], world: World): BoundChec
   return phases.map((phase) => phase.checks)
 }
 
+/**
+ * Checks that spend their time on waiting for something to pass, such as what a DNS server keeps for seconds, and the
+ * others: the former measure nothing that pods which start beside them would change, so both can go on at the same time.
+ * Who would be isolated by a policy of the others, or isolates one of theirs, is among the others.
+ */
+export function lanesOf(checks: readonly BoundCheck[], world: World): BoundCheck[][] {
+  const reaches = new Map(checks.map((check) => [check, reachOf(check, world)]))
+  const busy = checks.filter(({ check }) => !isPatient(check))
+  const isAlone = (check: BoundCheck): boolean => {
+    const reach = reaches.get(check)
+    return busy.every((other) => {
+      const theirs = reaches.get(other)
+      return reach !== undefined && theirs !== undefined && staysApart(reach, theirs)
+    })
+  }
+  const patient = checks.filter((check) => isPatient(check.check) && isAlone(check))
+  return [checks.filter((check) => !patient.includes(check)), patient]
+}
+
+/** Does a step of the check wait for time to pass? */
+const isPatient = ({ steps = [] }: Check): boolean =>
+  steps.some(({ waits, flows }) => waits !== undefined || flows.some(({ via }) => via === 'record'))
+
 /** Pods that a check isolates, and all that it rests on. */
 interface Reach {
   isolated: ReadonlySet<WorldPod>
@@ -159,10 +182,10 @@ interface Reach {
   startsPods: boolean
 }
 
-const independent = (a: Reach, b: Reach): boolean =>
-  a.startsPods === b.startsPods &&
-  ![...a.isolated].some((pod) => b.used.has(pod)) &&
-  ![...b.isolated].some((pod) => a.used.has(pod))
+const independent = (a: Reach, b: Reach): boolean => a.startsPods === b.startsPods && staysApart(a, b)
+
+const staysApart = (a: Reach, b: Reach): boolean =>
+  ![...a.isolated].some((pod) => b.used.has(pod)) && ![...b.isolated].some((pod) => a.used.has(pod))
 
 function reachOf({ check, pods, policies }: BoundCheck, world: World): Reach {
   const isolated = world.pods.filter((pod) =>

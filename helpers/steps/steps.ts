@@ -10,7 +10,7 @@ import { outcomeOf } from '../outcome.ts'
 import { firstCells } from './step-cells.ts'
 import { nothing, removeAll, stateOf, type ChangeContext } from './step-changes.ts'
 import { tellMoments, type OnMoment } from './step-moments.ts'
-import { bindSteps, phasesOf } from './step-plan.ts'
+import { bindSteps, lanesOf, phasesOf } from './step-plan.ts'
 import {
   holdOf,
   round,
@@ -61,12 +61,19 @@ export async function runSteps(checks: readonly Check[], context: StepContext): 
   await stopBroken(running, context)
   const byBound = new Map(running.map((each) => [each.bound, each]))
   const able = running.filter(({ stopped }) => stopped === undefined).map(({ bound }) => bound)
-  for (const phase of phasesOf(able, context.world)) {
-    await runPhase(
-      phase.flatMap((bound) => byBound.get(bound) ?? []),
-      context,
-    )
-  }
+  // Moments are told of one after the other.
+  const lanes = context.onMoment === undefined ? lanesOf(able, context.world) : [able]
+  const ends = await Promise.allSettled(
+    lanes.map(async (lane) => {
+      for (const phase of phasesOf(lane, context.world)) {
+        await runPhase(
+          phase.flatMap((bound) => byBound.get(bound) ?? []),
+          context,
+        )
+      }
+    }),
+  )
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
   return running.map((each) => outcomeFor(each, context))
 }
 
