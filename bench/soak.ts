@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { runPhases, type Phased } from '../cli/phases.ts'
 import { startHeldRun } from '../helpers/held-run.ts'
 import { attach, readLegHandle } from '../helpers/leg-handle.ts'
 import type { Outcome } from '../helpers/observation.ts'
+import { silentProgress } from '../helpers/progress.ts'
 import { profileSchema } from '../helpers/profiles.ts'
 import { checks as catalogue } from '../suites/catalogue.ts'
 import { isInProfile } from '../suites/profiles.ts'
@@ -27,12 +29,27 @@ const profile = profileSchema.parse(values.profile)
 const checks = catalogue.filter((check) => isInProfile(profile, check))
 const clusters = positionals.length > 0 ? positionals : ['flannel', 'calico', 'cilium']
 
+const { signal } = new AbortController()
+/** Milliseconds that each phase took, run by run. */
+const spent = new Map<string, number[]>()
+const phaseTimes: Phased['log'] = {
+  async phase(name, title, work) {
+    const startedMs = performance.now()
+    try {
+      return await silentProgress.step(title, work)
+    } finally {
+      spent.set(name, [...(spent.get(name) ?? []), performance.now() - startedMs])
+    }
+  },
+  outcomes: () => undefined,
+}
+
 for (const cluster of clusters) {
   const held = await startHeldRun(cluster)
   try {
     if (held.leg.state === 'failed') throw new Error(held.leg.reason)
     const { session, close } = await attach(await readLegHandle(held.leg.handleFile))
-    const once = (): Promise<Outcome[]> => session.run(checks)
+    const once = (): Promise<Outcome[]> => runPhases({ checks, signal, log: phaseTimes }, session, false)
     try {
       await soak(cluster, Number(values.runs), once)
       const hogs = startHogs(Number(values['busy-runs']) > 0 ? Number(values.hogs) : 0)
@@ -51,6 +68,7 @@ for (const cluster of clusters) {
 
 async function soak(where: string, runs: number, runOnce: () => Promise<Outcome[]>): Promise<void> {
   if (runs === 0) return
+  spent.clear()
   const counts = new Map<string, number>()
   const times = await repeat(runs, (turn) =>
     timed(async () => {
@@ -65,6 +83,7 @@ async function soak(where: string, runs: number, runOnce: () => Promise<Outcome[
   line(`${where}: ${runs} runs of ${checks.length} checks (${profile})`, `${off} not green`, '0')
   line('  outcomes', [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', '), '-')
   line('  one run', summary(times, 'ms'), '-')
+  for (const [name, each] of spent) line(`    ${name}`, summary(each, 'ms'), '-')
 }
 
 /** Programs that do nothing but take processor time. */

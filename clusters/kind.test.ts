@@ -31,6 +31,8 @@ test('the definition becomes the configuration of kind', () => {
       apiServerPort: -1,
     },
     nodes: [{ role: 'control-plane' }, { role: 'worker' }, { role: 'worker' }],
+    kubeadmConfigPatches: [expect.any(String), expect.any(String)],
+    containerdConfigPatches: [expect.any(String)],
   })
 })
 
@@ -40,7 +42,27 @@ test('cgroup v1 and a missing capability are patched in, and only there', () => 
   expect(both).toContain('restrict_oom_score_adj = true')
   const old = kindConfigYaml({ ...spec, kubernetes: 'v1.30.9' }, { cgroupVersion: 1, shim: undefined })
   expect(old).not.toContain('failCgroupV1')
-  expect(old).not.toContain('containerdConfigPatches')
+  expect(old).not.toContain('restrict_oom_score_adj')
+})
+
+test('nobody waits for a disk, whichever configuration kubeadm reads', () => {
+  const { kubeadmConfigPatches, containerdConfigPatches } = kindConfig(spec, {
+    cgroupVersion: 2,
+    shim: undefined,
+  })
+  expect((kubeadmConfigPatches as string[]).map((patch) => load(patch))).toEqual([
+    {
+      kind: 'ClusterConfiguration',
+      apiVersion: 'kubeadm.k8s.io/v1beta3',
+      etcd: { local: { extraArgs: { 'unsafe-no-fsync': 'true' } } },
+    },
+    {
+      kind: 'ClusterConfiguration',
+      apiVersion: 'kubeadm.k8s.io/v1beta4',
+      etcd: { local: { extraArgs: [{ name: 'unsafe-no-fsync', value: 'true' }] } },
+    },
+  ])
+  expect(containerdConfigPatches).toEqual([expect.stringContaining('no_sync = true')])
 })
 
 test('the YAML says what the object says', () => {
