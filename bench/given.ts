@@ -39,8 +39,7 @@ try {
         )
         byKind = JSON.parse(await readFile(counted, 'utf8')) as Record<string, number>
         requests.push(Object.values(byKind).reduce((sum, count) => sum + count, 0))
-        // Five on the first two nodes, two on each further one.
-        pods = 5 + 2 * Math.max(0, (leg.coverage?.nodes.covered ?? 2) - 2)
+        pods = byKind['patch pods'] ?? 0
       }),
     )
     const seconds = (list: readonly number[]): string =>

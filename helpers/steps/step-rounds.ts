@@ -108,11 +108,20 @@ export async function lookDuring<T extends Turn>(
 ): Promise<void> {
   const over = new AbortController()
   void changing.then(() => over.abort())
+  let wrongLooks = 0
+  let lookedAt = 0
   while (!over.signal.aborted) {
     const turns = joined.filter((turn) => !isRight(turn, rightSince))
+    // Who has just joined is looked at in quick succession, and the others with it.
+    if (joined.length > lookedAt) wrongLooks = 0
+    lookedAt = joined.length
+    const { asking, pauseMs } = paceAfter(wrongLooks)
     const sentMs = performance.now()
-    if (turns.length > 0) note(await round(turns, lookRound, context), sentMs, rightSince)
-    await sleep(betweenLooksMs)
+    if (turns.length > 0) {
+      note(await round(turns, asking, context), sentMs, rightSince)
+      wrongLooks += 1
+    }
+    await sleep(pauseMs)
   }
 }
 
