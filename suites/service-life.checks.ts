@@ -64,18 +64,18 @@ const udpAfterZero = defineCheck({
   covers: ['S2'],
   requirement:
     'A client that keeps one UDP socket MUST be led to the endpoint that a Service has again after it had none, and before that to nobody: no stale entry of a connection table leads it to the pod that is gone.',
-  pods: { ...fixtures, server: { node: 'worker1', own: true } },
-  services: { front: { selects: 'server' } },
+  pods: { ...fixtures, subject: { node: 'worker1', own: true } },
+  services: { front: { selects: 'subject' } },
   steps: [
     {
       name: 'while it has an endpoint',
       role: 'control',
-      start: ['server'],
+      start: ['subject'],
       apply: ['front'],
       flows: [keptToFront, toFront, ...beside],
     },
-    { name: 'while it has none', stop: ['server'], flows: [keptToFront, toFront, ...beside] },
-    { name: 'after it has one again', start: ['server'], flows: [keptToFront, toFront, ...beside] },
+    { name: 'while it has none', stop: ['subject'], flows: [keptToFront, toFront, ...beside] },
+    { name: 'after it has one again', start: ['subject'], flows: [keptToFront, toFront, ...beside] },
   ],
 })
 

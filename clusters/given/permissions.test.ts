@@ -118,6 +118,7 @@ const verbs: Readonly<Record<string, string>> = {
   create: 'create',
   patch: 'patch',
   delete: 'delete',
+  deleteCollection: 'deletecollection',
 }
 const resourceOf = (kind: string): string =>
   ({ PodLog: 'pods/log', NetworkPolicy: 'networkpolicies' })[kind] ?? `${kind.toLowerCase()}s`
@@ -136,7 +137,7 @@ test('every request that the code makes is in the table', async () => {
     if (/\.test\.ts$|\.testdata\.ts$/.test(file)) continue
     const text = await readFile(join(root, file), 'utf8')
     const found = text.matchAll(
-      /\b(?<!z\.)(?:core|networking|discovery|apps)\s*\.\s*(?<method>(?<verb>[a-z]+)(?<spaced>Namespaced)?(?<kind>[A-Z]\w*?)(?<all>ForAllNamespaces)?)\(/g,
+      /\b(?<!z\.)(?:core|networking|discovery|apps)\s*\.\s*(?<method>(?<verb>deleteCollection|[a-z]+)(?<spaced>Namespaced)?(?<kind>[A-Z]\w*?)(?<all>ForAllNamespaces)?)\(/g,
     )
     for (const { groups = {} } of found) {
       const { method = '', verb = '', spaced, kind = '', all } = groups
@@ -149,8 +150,14 @@ test('every request that the code makes is in the table', async () => {
       )
       calls.push(`${file} ${method}${covered ? '' : ' is not covered'}`)
     }
+    for (const { groups = {} } of text.matchAll(/\bpath: '(?<path>\/apis?\/[^']+)'/g)) {
+      const { path = '' } = groups
+      const covered = lets('own', 'GET', `${path}?watch=true`)
+      calls.push(`${file} watches ${path}${covered ? '' : ' is not covered'}`)
+    }
   }
   expect(calls.length).toBeGreaterThan(20)
+  expect(calls.filter((call) => call.includes(' watches '))).toHaveLength(2)
   expect(calls.filter((call) => call.endsWith('is not covered'))).toEqual([])
 })
 

@@ -56,6 +56,34 @@ describe.concurrent('checks of what comes and goes', () => {
     )
   })
 
+  test('have pods together that come and go in the same steps, and no others', async () => {
+    const together = ['pod/creation', 'pod/no-stale-answer', 'pod/former-record', 'service/udp-after-zero']
+    const network = simulate({ world })
+    const outcomes = await runSteps([...together, 'pod/traces'].flatMap(one), network)
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(outcomes.map(() => 'passed'))
+    const changed = (what: string) => network.log.changes.filter((change) => change.startsWith(`${what} `))
+    // Twice that of the four, once that whose steps are others.
+    expect(new Set(changed('start')).size).toBe(2)
+    expect(changed('start')).toHaveLength(3)
+    expect(changed('stop')).toHaveLength(3)
+    const apart = simulate({ world })
+    await runSteps(one('service/scaled-to-zero'), apart)
+    expect(new Set(apart.log.changes.filter((change) => change.startsWith('start '))).size).toBe(2)
+  })
+
+  test('that have a pod together fail together when it does not start, and leave nothing behind', async () => {
+    const network = simulate({
+      world,
+      life: { start: (_pod, nth) => (nth === 0 ? undefined : { state: 'no-network', event: 'refused' }) },
+    })
+    const outcomes = await runSteps(['pod/creation', 'pod/no-stale-answer'].flatMap(one), {
+      ...network,
+      settledMs: 300,
+    })
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['failed', 'failed'])
+    expect(leftOver(network.log.changes)).toEqual([])
+  })
+
   describe('a new pod', () => {
     test('that the network plugin could not set up is evidence against the network', async () => {
       const event = 'FailedCreatePodSandBox: plugin type="x" failed (add): no agent'
@@ -195,13 +223,14 @@ describe.concurrent('checks of what comes and goes', () => {
   })
 
   test('no pod keeps the former address of another check, about which nothing could be said', async () => {
-    const addresses = ['10.244.1.200', '10.244.1.201', '10.244.1.201', '10.244.1.200']
-    const checks = [...one('pod/no-stale-answer'), ...one('pod/former-record')]
+    // Of three pods, and the second time each has that of another one.
+    const addresses = [200, 201, 202, 201, 202, 200].map((each) => `10.244.1.${each}`)
+    const checks = [...one('pod/no-stale-answer'), ...one('service/scaled-to-zero')]
     const network = simulate({ world, life: { addresses } })
     const outcomes = await runSteps(checks, { ...network, settledMs: 300 })
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['passed', 'passed'])
     const starts = network.log.changes.filter((change) => change.startsWith('start '))
-    expect(starts.length).toBeGreaterThan(4)
+    expect(starts.length).toBeGreaterThan(6)
   })
 
   describe('the record of a former address', () => {

@@ -67,11 +67,18 @@ export async function tellMoments(
     const lives = touched.flatMap(({ running: { made }, step }) =>
       namedIn(step, key).map((role) => lifeOf(made, role)),
     )
-    await onMoment(
-      moment,
-      lives.filter(({ running, former }) => running !== undefined || former !== undefined),
-    )
+    await onMoment(moment, oncePerPod(lives))
   }
+}
+
+/** Of a pod that several checks have together it is told once, and of none that never was. */
+function oncePerPod(lives: readonly Life[]): Life[] {
+  const byPod = new Map<string, Life>()
+  for (const life of lives) {
+    const uid = life.running?.uid ?? life.former?.uid
+    if (uid !== undefined) byPod.set(uid, { ...byPod.get(uid), ...life })
+  }
+  return [...byPod.values()]
 }
 
 const namedIn = (step: Step, key: Changing): readonly string[] =>

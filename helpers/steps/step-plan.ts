@@ -41,7 +41,7 @@ export function bindSteps(check: Check, world: World): BoundCheck {
   const pods: Map<string, WorldPod> = bindPods(check, world)
   for (const [role, { node, namespace, own, lingers }] of Object.entries(check.pods)) {
     if (own !== true || node === 'every') continue
-    const pod = unborn(objectName(check, role), node, namespace, world)
+    const pod = unborn(ownPodName(check, role), node, namespace, world)
     const labels = { ...pod.labels, ...labelsBehind(check, role) }
     pods.set(role, { ...pod, labels, ...(lingers === undefined ? {} : { lingers }) })
   }
@@ -56,6 +56,26 @@ export function bindSteps(check: Check, world: World): BoundCheck {
     policies: policyObjects(check, pods, world),
     services: boundServices(check, pods, world),
   }
+}
+
+/**
+ * Checks of ours whose pods of one role come and go in the same steps have them together, by their name: a pod that starts
+ * keeps a processor busy for two seconds. Not so where a policy or a Service of the check is about more than the pod alone,
+ * or the check has steps at times of its own.
+ */
+function ownPodName(check: Check, role: string): string {
+  const { steps = [], policies, own } = check
+  const { node, lingers } = check.pods[role] ?? {}
+  const changes = (['start', 'stop', 'terminate'] as const).map((change) =>
+    steps.map((step) => (step[change].includes(role) ? '1' : '0')).join(''),
+  )
+  const isItsOwn =
+    own === true ||
+    lingers === true ||
+    isPatient(check) ||
+    Object.keys(policies ?? {}).length > 0 ||
+    Object.keys(labelsBehind(check, role)).length > 0
+  return isItsOwn ? objectName(check, role) : `on-${node}-${changes.join('-')}-${role}`
 }
 
 function boundServices(

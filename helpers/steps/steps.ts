@@ -24,6 +24,7 @@ import { timesOf } from './step-times.ts'
 import { lookForTraces, type Tracer } from './step-traces.ts'
 import { changeAll, isPlainControl, turnOf, type Running, type RunningTurn } from './step-turns.ts'
 import { failedControl, judgeStep } from './step-verdict.ts'
+import { sharedPods } from './shared-pods.ts'
 import { rounded } from '../verdict.ts'
 import type { WorldPod } from '../world.ts'
 
@@ -49,7 +50,8 @@ export interface StepContext extends RoundContext, ChangeContext {
  * @throws {BudgetExceeded} when a policy cannot be deleted again: nothing that comes after would mean anything
  * @throws the signal's reason
  */
-export async function runSteps(checks: readonly Check[], context: StepContext): Promise<Outcome[]> {
+export async function runSteps(checks: readonly Check[], given: StepContext): Promise<Outcome[]> {
+  const context = { ...given, ...sharedPods(given) }
   const running = checks.map((check): Running => ({
     bound: bindSteps(check, context.world),
     made: nothing(),
