@@ -118,7 +118,10 @@ function lookAt(
 ): { running?: WorldPod; seen: string; uid: string } {
   const ip = status?.podIP ?? ''
   const uid = metadata?.uid ?? ''
-  const ready = status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  // One that is going may go on to say that it is Ready: that it has gone may not have been told of yet.
+  const isReady =
+    status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  const ready = isReady && metadata?.deletionTimestamp === undefined
   const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting !== undefined)
   const seen = waiting?.state?.waiting?.reason ?? status?.phase ?? 'no status'
   if (!ready || ip === '') return { seen, uid }
