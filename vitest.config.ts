@@ -20,7 +20,7 @@ export default defineConfig({
           ],
           // Half of the time goes into waiting for what must time out.
           maxWorkers: 4,
-          // The slowest starts the program eight times: 10 s on an idle machine, 30 s on a slow one that is busy.
+          // The slowest starts the program many times: 24 s where two slow processors compile beside it.
           testTimeout: 90_000,
         },
       },
