@@ -15,13 +15,7 @@ if (unknown.length > 0) throw new Error(`FAULTS names no fault of the catalogue:
 /** Where rows that are exact are written down; nowhere unless said. */
 const folder = process.env['DETECTION_RECORD']
 
-const made = faults.filter(({ id }) => chosen?.includes(id) ?? true)
-
 describe('detection matrix', () => {
-  if (made.length === 0) {
-    test('no fault is made here', ({ skip }) => skip('FAULTS names none: a share of them falls to each commit'))
-    return
-  }
   const leg = inject('leg')
   let handle: LegHandle
   let attached: Awaited<ReturnType<typeof attach>>
@@ -34,7 +28,7 @@ describe('detection matrix', () => {
 
   afterAll(() => attached.close())
 
-  for (const fault of made) {
+  for (const fault of faults.filter(({ id }) => chosen?.includes(id) ?? true)) {
     test(
       `${fault.id} turns exactly its checks red, and healing makes all green`,
       async ({ skip }) => {
