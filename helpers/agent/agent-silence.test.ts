@@ -135,7 +135,9 @@ async function connectionTo(host: string, port: number): Promise<void> {
   const peer = `${address.toReversed().join('')}:${hex(port, 4)}`
   await vi.waitFor(
     async () => {
-      const peers = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((row) => row.split(/\s+/)[3])
+      const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n')
+      // Of "sl local_address rem_address …"; a number of four digits has no blank before it.
+      const peers = rows.map((row) => row.trim().split(/\s+/)[2])
       expect(peers).toContain(peer)
     },
     { timeout: 10_000, interval: 5 },
