@@ -2,41 +2,69 @@ import { askAll, type Asked } from './asked.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
 import type { Check } from './check.ts'
+import type { Observation } from './observation.ts'
 import type { Plan } from './plan/plan.ts'
 import { isStarved } from './starved-verdict.ts'
 import type { Replies } from './verdict.ts'
 import type { World } from './world.ts'
 
-/** What came of asking, and how long it took until those who were asked could run. */
+/** What was learnt of one item. */
+export interface Learnt<Answer> {
+  answer: Answer
+  /** Milliseconds until those who were asked could run; undefined for an item that was asked once. */
+  starvedMs?: number
+}
+
+/**
+ * Asks, and asks those again for a while of which nothing was learnt but that some agent could not run. Whatever was
+ * learnt stands: no red is asked twice.
+ *
+ * @param ask asks some of the items, all at the same time
+ * @param observed what an answer says of one of them
+ * @throws the signal's reason
+ */
+export async function untilAwake<Item, Answer>(
+  items: readonly Item[],
+  ask: (items: readonly Item[]) => Promise<Answer>,
+  observed: (item: Item, answer: Answer) => readonly Observation[],
+  signal?: AbortSignal,
+): Promise<Map<Item, Learnt<Answer>>> {
+  const startedMs = performance.now()
+  const first = await ask(items)
+  const learnt = new Map(items.map((item): [Item, Learnt<Answer>] => [item, { answer: first }]))
+  for (;;) {
+    const starved = [...learnt].flatMap(([item, { answer }]) =>
+      isStarved(observed(item, answer)) ? [item] : [],
+    )
+    if (starved.length === 0 || performance.now() - startedMs >= budgets.starvedMs.ms) return learnt
+    signal?.throwIfAborted()
+    await sleep(budgets.starvedPauseMs.ms)
+    const answer = await ask(starved)
+    const starvedMs = performance.now() - startedMs
+    for (const item of starved) learnt.set(item, { answer, starvedMs })
+  }
+}
+
+/** What came of asking checks, and how long it took until those who were asked could run. */
 export interface AskedAwake extends Asked {
   /** Milliseconds until its agents had a processor; undefined for a check that was asked once. */
   starvedMs(check: Check): number | undefined
 }
 
-/**
- * Asks checks without steps. Those of which some agent could not run are asked again, for a while: nothing was learnt of
- * their paths. Whatever was learnt stands: no red is asked twice.
- */
+/** Asks checks without steps, those again of which some agent could not run. */
 export async function askAwake(
   checks: readonly Check[],
   world: World,
   ask: (plan: Plan) => Promise<Replies>,
 ): Promise<AskedAwake> {
-  const startedMs = performance.now()
-  const first = await askAll(checks, world, ask)
-  const later = new Map<Check, { asked: Asked; ms: number }>()
-  const latest = (check: Check): Asked => later.get(check)?.asked ?? first
-  for (;;) {
-    const starved = checks.filter((check) => isStarved(latest(check).observations(check, undefined)))
-    const passedMs = performance.now() - startedMs
-    if (starved.length === 0 || passedMs >= budgets.starvedMs.ms) break
-    await sleep(budgets.starvedPauseMs.ms)
-    const asked = await askAll(starved, world, ask)
-    for (const check of starved) later.set(check, { asked, ms: performance.now() - startedMs })
-  }
+  const learnt = await untilAwake(
+    checks,
+    (some) => askAll(some, world, ask),
+    (check, asked) => asked.observations(check, undefined),
+  )
   return {
-    observations: (check, looks) => latest(check).observations(check, looks),
-    slowestMs: (check) => latest(check).slowestMs(check),
-    starvedMs: (check) => later.get(check)?.ms,
+    observations: (check, looks) => learnt.get(check)?.answer.observations(check, looks) ?? [],
+    slowestMs: (check) => learnt.get(check)?.answer.slowestMs(check) ?? 0,
+    starvedMs: (check) => learnt.get(check)?.starvedMs,
   }
 }

@@ -1,3 +1,4 @@
+import { untilAwake } from '../ask-awake.ts'
 import { sleep } from '../await.ts'
 import { budgets } from '../budgets.ts'
 import type { Step } from '../check-steps.ts'
@@ -25,7 +26,7 @@ export interface Turn {
   cells: readonly Cell[]
 }
 
-/** The round that is judged. Three probes to a cell, so that one lost packet makes no deny. */
+/** How the round that is judged asks. Three probes to a cell, so that one lost packet makes no deny. */
 export const verdictRound: Asking = {
   tries: 3,
   allowedMs: budgets.probeMs.ms,
@@ -75,7 +76,7 @@ export type Seen<T extends Turn> = ReadonlyMap<T, SeenCell[]>
 export type RightSince<T extends Turn> = Map<T, Map<string, number>>
 
 /** One round over all turns, in one batch. */
-export async function round<T extends Turn>(
+async function round<T extends Turn>(
   turns: readonly T[],
   asking: Asking,
   context: RoundContext,
@@ -85,6 +86,20 @@ export async function round<T extends Turn>(
   const seen = see(cells, plan, await context.ask(plan), context.world, context.declared)
   let from = 0
   return new Map(turns.map((turn) => [turn, seen.slice(from, (from += turn.cells.length))]))
+}
+
+/** The round that is judged; turns are asked again of which nothing was learnt but that an agent could not run. */
+export async function judgedRound<T extends Turn>(
+  turns: readonly T[],
+  context: RoundContext,
+): Promise<Seen<T>> {
+  const learnt = await untilAwake(
+    turns,
+    (some) => round(some, verdictRound, context),
+    (turn, seen) => (seen.get(turn) ?? []).map(({ observation }) => observation),
+    context.signal,
+  )
+  return new Map(turns.map((turn) => [turn, learnt.get(turn)?.answer.get(turn) ?? []]))
 }
 
 /** Is all of a turn as expected by now? */
@@ -176,7 +191,7 @@ export async function settle<T extends Turn>(
     note(looked, sentMs, rightSince)
     if (!areRight()) wrongLooks += 1
     if (areRight() && sentMs - startedMs >= holdMs) {
-      const judged = await round(turns, verdictRound, context)
+      const judged = await judgedRound(turns, context)
       note(judged, sentMs, rightSince)
       if (areRight()) return judged
     }
@@ -187,7 +202,7 @@ export async function settle<T extends Turn>(
     const settledMs = settledMsOf(looked, rightSince, context)
     const mostMs = Math.max(budgets.policyEnforcedMs.ms, settledMs) + holdMs
     if (now - changedMs >= settledMs || now - startedMs >= mostMs) {
-      const judged = await round(turns, verdictRound, context)
+      const judged = await judgedRound(turns, context)
       note(judged, now, rightSince)
       return judged
     }

@@ -116,6 +116,25 @@ describe.concurrent('checks with steps', () => {
       expect(network.log.changes).toEqual([])
     })
 
+    test('a server that gets no processor for a while is asked again, before the policy and under it', async () => {
+      let startedMs = 0
+      const starves = (): boolean => {
+        const { batches, changes } = network.log
+        if (changes.length === 0) return batches.length <= 2
+        startedMs ||= performance.now()
+        return performance.now() - startedMs < budgets.policySettledMs.ms + 1_000
+      }
+      const network = simulate({
+        world,
+        breaks: (_from, _to, protocol, denied) =>
+          protocol === 'udp' && !denied && network.log.changes.length === 0 && starves()
+            ? 'timeout'
+            : undefined,
+        waitedMs: ([probe]) => (probe?.questions.length === 3 && starves() ? 2_000 : 0),
+      })
+      expect(await runSteps(ingress, network)).toMatchObject([{ outcome: 'passed' }])
+    })
+
     test('a client that falls silent altogether under the policy is no deny', async () => {
       const network = simulate({
         world,

@@ -21,6 +21,8 @@ export interface Simulated {
   breaks?: (from: WorldPod, to: WorldPod, protocol: string, denied: boolean) => WireEnd | undefined
   /** Round trip of an answer in milliseconds. */
   answerMs?: (from: WorldPod, to: WorldPod) => number
+  /** Milliseconds that the server of each pod waited for a processor in this batch. */
+  waitedMs?: (probes: readonly PlannedProbe[]) => number
   /** Pods whose agents have no stream. */
   dead?: readonly string[]
   /** For how long a new pod gets answers that it should not. */
@@ -124,7 +126,7 @@ function recordResult({ id, name }: Of<'dns'>, life: SimulatedLife): WireResult 
 function repliesOf(
   probes: readonly PlannedProbe[],
   policies: PolicyWorld,
-  { world, breaks, answerMs = () => 1, dead = [] }: Simulated,
+  { world, breaks, answerMs = () => 1, waitedMs = () => 0, dead = [] }: Simulated,
   life: SimulatedLife,
 ) {
   const results = new Map<string, WireResult>()
@@ -141,6 +143,8 @@ function repliesOf(
         id: wire.id,
         end,
         attempts: 1,
+        // Of a datagram nobody knows sooner.
+        ...(end === 'timeout' && wire.kind === 'udp' ? { phase: 'answer' as const } : {}),
         ms: typeof found !== 'string' && end === 'answered' ? answerMs(from, found) : wire.timeoutMs,
         ...(typeof found !== 'string' && end === 'answered' ? { identity: identityOf(found) } : {}),
       })
@@ -160,5 +164,6 @@ function repliesOf(
   return {
     result: (agent: string, id: number) => results.get(`${agent}/${id}`),
     fault: (agent: string) => (dead.includes(agent) ? 'the stream broke' : undefined),
+    waitedMs: () => waitedMs(probes),
   }
 }

@@ -13,7 +13,7 @@ import { tellMoments, type OnMoment } from './step-moments.ts'
 import { bindSteps, lanesOf, phasesOf } from './step-plan.ts'
 import {
   holdOf,
-  round,
+  judgedRound,
   settle,
   verdictRound,
   type RightSince,
@@ -90,7 +90,7 @@ async function stopBroken(running: readonly Running[], context: StepContext): Pr
     return step !== undefined && isPlainControl(step) ? [turnOf(each, step, startedMs, context)] : []
   })
   if (turns.length === 0) return
-  const seen = await round(turns, verdictRound, context)
+  const seen = await judgedRound(turns, context)
   for (const turn of turns) {
     const observations = await judged(turn, seen, context)
     if (offOf(observations).length > 0) writeDown(turn, observations, startedMs)
@@ -158,7 +158,7 @@ async function askTurns(
   )
   const isPlain = turns.every(({ step }) => isPlainControl(step))
   const [seen, looks] = await Promise.all([
-    isPlain ? round(turns, verdictRound, context) : settle(turns, startedMs, holdMs, rightSince, context),
+    isPlain ? judgedRound(turns, context) : settle(turns, startedMs, holdMs, rightSince, context),
     looking,
   ])
   for (const [at, turn] of turns.entries()) {
