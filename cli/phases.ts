@@ -1,3 +1,4 @@
+import { allOver } from '../helpers/await.ts'
 import { isHeavy, isLasting, isLight, isLooking, isPlain, startsPods, type Check } from '../helpers/check.ts'
 import type { Outcome } from '../helpers/observation.ts'
 import type { Session } from '../helpers/session.ts'
@@ -44,13 +45,9 @@ export async function runPhases(
   }
   await run('checks', checks.filter(isLight), 'checks')
   await runTopics(false)
-  await bothOver(runTopics(true), run('silence', checks.filter(isLasting), 'checks of silent connections'))
+  // Not before both are over: the other would go on in a cluster that is being deleted.
+  await allOver([runTopics(true), run('silence', checks.filter(isLasting), 'checks of silent connections')])
   await run('load', checks.filter(isHeavy), 'checks with many connections or long bodies')
   await run('looks', checks.filter(isLooking), 'looks at the nodes')
   return all
-}
-
-/** Throws what one of them threw, but not before the other is over: it would go on in a cluster that is being deleted. */
-async function bothOver(...work: readonly Promise<void>[]): Promise<void> {
-  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason
 }

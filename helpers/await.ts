@@ -25,6 +25,11 @@ export async function within<T>(work: Promise<T>, { ms, name }: Budget): Promise
   }
 }
 
+/** Waits until all work is over, whatever becomes of it; then throws what the first that failed has thrown. */
+export async function allOver(work: readonly Promise<void>[]): Promise<void> {
+  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason
+}
+
 /** What a look at the world found: done with a value, or not yet and what was seen instead. */
 export type Look<T> = { done: true; value: T } | { done: false; seen: string }
 

@@ -88,9 +88,10 @@ export async function sweepNamespaces(kube: Kube, options: { wait: boolean }): P
       swept.kept.push({ name, run, expires: expiryOf(namespace.metadata?.annotations) })
     }
   }
-  const asked = (namespace: V1Namespace): boolean => hasExpired(namespace, now)
-  if (options.wait) await deleteNamespaces(kube, swept.removed, asked)
-  else await Promise.all(items.filter(asked).map((each) => askToDelete(kube, each, asked, new Set())))
+  const isPast = (namespace: V1Namespace): boolean => hasExpired(namespace, now)
+  if (options.wait) await deleteNamespaces(kube, swept.removed, isPast)
+  // One that cannot be deleted is the next sweep's again.
+  else await Promise.allSettled(items.filter(isPast).map((each) => askToDelete(kube, each)))
   return swept
 }
 
@@ -117,8 +118,9 @@ async function deleteNamespaces(
   const asked = new Set<string | undefined>()
   await awaitUntil(
     async () => {
-      const there = namespaces.all.filter(({ metadata }) => names.includes(metadata?.name ?? ''))
-      const left = (await Promise.all(there.map((each) => askToDelete(kube, each, may, asked)))).flat()
+      // Those that do not pass are somebody else's by now: not ours to wait for.
+      const there = namespaces.all.filter((each) => names.includes(each.metadata?.name ?? '') && may(each))
+      const left = (await Promise.all(there.map((each) => bringToEnd(kube, each, asked)))).flat()
       return left.length === 0 && namespaces.fault === undefined
         ? { done: true, value: undefined }
         : { done: false, seen: [namespaces.fault ?? [], left].flat().join('\n') }
@@ -134,25 +136,27 @@ async function deleteNamespaces(
   )
 }
 
+/** Asks for the end of a namespace, and of no other that has its name by now. */
+async function askToDelete(kube: Kube, { metadata }: V1Namespace): Promise<void> {
+  const preconditions = metadata?.uid === undefined ? {} : { uid: metadata.uid }
+  await kube.core.deleteNamespace({ name: metadata?.name ?? '', body: { preconditions } })
+}
+
 /**
  * Asks once for the end of a namespace that lives; says what keeps one that is going.
  *
  * @param asked uids of those whose end was asked for already, of which nothing may have been told yet
  */
-async function askToDelete(
+async function bringToEnd(
   kube: Kube,
   namespace: V1Namespace,
-  may: (namespace: V1Namespace) => boolean,
   asked: Set<string | undefined>,
 ): Promise<string[]> {
-  // Somebody else's by now: not ours to wait for.
-  if (!may(namespace)) return []
   const { metadata, status } = namespace
   const name = metadata?.name ?? ''
   try {
     if (metadata?.deletionTimestamp === undefined && !asked.has(metadata?.uid)) {
-      const preconditions = metadata?.uid === undefined ? {} : { uid: metadata.uid }
-      await kube.core.deleteNamespace({ name, body: { preconditions } })
+      await askToDelete(kube, namespace)
       asked.add(metadata?.uid)
     }
     const stuck = (status?.conditions ?? []).flatMap(({ status, message }) =>

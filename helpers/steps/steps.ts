@@ -1,4 +1,5 @@
 import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
+import { allOver } from '../await.ts'
 import { newcomerRole, type Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
 import type { Observation, Outcome } from '../observation.ts'
@@ -65,7 +66,7 @@ export async function runSteps(checks: readonly Check[], given: StepContext): Pr
   const able = running.filter(({ stopped }) => stopped === undefined).map(({ bound }) => bound)
   // Moments are told of one after the other.
   const lanes = context.onMoment === undefined ? lanesOf(able, context.world) : [able]
-  const ends = await Promise.allSettled(
+  await allOver(
     lanes.map(async (lane) => {
       for (const phase of phasesOf(lane, context.world)) {
         await runPhase(
@@ -75,7 +76,6 @@ export async function runSteps(checks: readonly Check[], given: StepContext): Pr
       }
     }),
   )
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
   return running.map((each) => outcomeFor(each, context))
 }
 
