@@ -116,6 +116,8 @@ async function shell(line: string): Promise<Ended> {
     HOME: cwd,
     XDG_STATE_HOME: cwd,
     PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
+    // One for all: each start without it compiles the whole program.
+    XDG_CACHE_HOME: `${folder}-cache`,
     DOCKER_HOST: 'unix:///nowhere.sock',
     NO_COLOR: '1',
     CI: 'true',

@@ -36,15 +36,24 @@ export async function dryRun(
     [`for the whole run; ${home.byHand}`, [...home.objects, ...fixtureObjects(fixtures)]],
     ["for the address of the cluster's DNS Service", dnsConfiguredPods('192.0.2.1', fixtures)],
     ['for the address that its pod will have', [handMadeSlice('192.0.2.1', fixtures)]],
-    ...checks
-      .filter((check) => !isPlain(check) && missingFeatures(check, declared).length === 0)
-      .map((check): [string, KubernetesObject[]] => [
-        `while ${check.id} runs; addresses of pods are filled in then`,
-        plannedObjects(check, fixtures, session.podSubnet),
-      ]),
   ]
   for (const [comment, objects] of sections) {
-    for (const object of objects) process.stdout.write(`---\n# ${comment}\n${dumpYaml(kube.marked(object))}`)
+    for (const object of objects) print(comment, dumpYaml(kube.marked(object)))
+  }
+  const ofSteps = checks
+    .filter((check) => !isPlain(check) && missingFeatures(check, declared).length === 0)
+    .flatMap((check) =>
+      plannedObjects(check, fixtures, session.podSubnet).map((object) => ({
+        id: check.id,
+        yaml: dumpYaml(kube.marked(object)),
+      })),
+    )
+  // Several checks may have a pod together.
+  for (const [yaml, which] of Map.groupBy(ofSteps, (each) => each.yaml)) {
+    const ids = which.map(({ id }) => id).join(', ')
+    print(`while ${ids} ${which.length > 1 ? 'run' : 'runs'}; addresses of pods are filled in then`, yaml)
   }
   return exitCodes.passed
 }
+
+const print = (comment: string, yaml: string): void => void process.stdout.write(`---\n# ${comment}\n${yaml}`)

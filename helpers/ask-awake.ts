@@ -2,10 +2,10 @@ import { askAll, type Asked } from './asked.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
 import type { Check } from './check.ts'
-import type { Observation } from './observation.ts'
+import type { Observation, Outcome } from './observation.ts'
 import type { Plan } from './plan/plan.ts'
 import { isStarved } from './starved-verdict.ts'
-import type { Replies } from './verdict.ts'
+import { rounded, type Replies } from './verdict.ts'
 import type { World } from './world.ts'
 
 /** What was learnt of one item. */
@@ -44,6 +44,12 @@ export async function untilAwake<Item, Answer>(
     for (const item of starved) learnt.set(item, { answer, starvedMs })
   }
 }
+
+/** How a report says that agents had to be waited for. */
+export const starvedMeasurement = (starvedMs: number): NonNullable<Outcome['measurements']>[number] => ({
+  name: 'until its agents had a processor',
+  ms: rounded(starvedMs),
+})
 
 /** What came of asking checks, and how long it took until those who were asked could run. */
 export interface AskedAwake extends Asked {

@@ -64,8 +64,8 @@ export const budgets = {
   policyLookMs: budget('policyLookMs', 75),
   /** Flows that have not changed for this long after a policy did are a finding: it takes 0.2 s when idle. */
   policySettledMs: budget('policySettledMs', 8_000),
-  /** The same where they do just what the cluster's definition says that they do: ten times what enforcing takes. */
-  declaredSettledMs: budget('declaredSettledMs', 3_000),
+  /** The same where they do just what the cluster's definition says that they do: seven times what enforcing takes. */
+  declaredSettledMs: budget('declaredSettledMs', 1_500),
   /** The same while flows still change, one after the other. */
   policyEnforcedMs: budget('policyEnforcedMs', 30_000),
   /** A record that is still not as the API has it is a finding: the TTL of 30 s for which CoreDNS may keep what it said, and some. */

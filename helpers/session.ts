@@ -1,7 +1,7 @@
 import { Agents } from './agents.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
-import { askAwake } from './ask-awake.ts'
+import { askAwake, starvedMeasurement } from './ask-awake.ts'
 import type { Asked } from './asked.ts'
 import { nodeAccess, type RunNeed } from './check-rules.ts'
 import { isHeavy, isLasting, isLight, isLooking, isPlain, type Check } from './check.ts'
@@ -18,7 +18,7 @@ import { missingFeatures, outcomeOf, withNeeds, type Declared } from './outcome.
 import type { OnMoment } from './steps/step-moments.ts'
 import { tracerOf, type Tracer } from './steps/step-traces.ts'
 import { runSteps, type StepContext } from './steps/steps.ts'
-import { rounded, type Replies } from './verdict.ts'
+import type { Replies } from './verdict.ts'
 import { readLivingPods, type World, type WorldOptions, type WorldPod } from './world.ts'
 import { readOrKeep, type Reading } from './world-reading.ts'
 import { watchRunPods, type RunPods } from './run-pods.ts'
@@ -187,10 +187,7 @@ export class Session {
       const outcome = outcomeOf(check, asked.observations(check, looks), durationMs, declared)
       const starvedMs = asked.starvedMs(check)
       if (starvedMs === undefined) return outcome
-      return {
-        ...outcome,
-        measurements: [{ name: 'until its agents had a processor', ms: rounded(starvedMs) }],
-      }
+      return { ...outcome, measurements: [starvedMeasurement(starvedMs)] }
     })
   }
 

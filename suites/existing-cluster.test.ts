@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { AuthorizationV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-node'
-import { dump, load } from 'js-yaml'
+import { AuthorizationV1Api, RbacAuthorizationV1Api, type KubernetesObject } from '@kubernetes/client-node'
+import { dump, load, loadAll } from 'js-yaml'
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { readContext, type GivenContext } from '../clusters/given/connection.ts'
 import { covers, permissionsFor } from '../clusters/given/permissions.ts'
 import { rbacObjects } from '../clusters/given/rbac.ts'
+import { run as runProgram } from '../helpers/exec.ts'
 import { isRunNeed } from '../helpers/check-rules.ts'
 import { runLabel } from '../helpers/fixture-pods.ts'
 import { connectKube, type Kube } from '../helpers/kube.ts'
@@ -18,7 +19,7 @@ import { readLegHandle } from '../helpers/leg-handle.ts'
 import { readRun, type Run } from '../reports/model.ts'
 import { checks } from './catalogue.ts'
 import { readNodes } from '../helpers/world.ts'
-import { startAuditedApi, type AuditedApi } from './testing/audited-api.ts'
+import { startAuditedApi, type AuditedApi, type AuditEvent } from './testing/audited-api.ts'
 
 /** `test --kubeconfig` on the cluster of the suites, as if it were somebody else's. */
 
@@ -39,6 +40,8 @@ let tokenFile = ''
 let given: GivenContext
 let kube: Kube
 let audited: AuditedApi
+/** Flags of the run with the printed role. */
+let asRole: string[]
 let runs: Record<'own' | 'role' | 'second' | 'ended', Promise<Ended>>
 
 /** All at once: what they do beside each other is part of what is tested. */
@@ -75,10 +78,16 @@ beforeAll(async () => {
     'network-policy/declaration',
     'life-cycle/*/creation',
   ]
-  const asRole = [`--kubeconfig=${auditedFile}`, `--namespace=${borrowed}`]
+  asRole = [
+    definitionFile,
+    `--kubeconfig=${auditedFile}`,
+    `--context=${given.context}`,
+    `--namespace=${borrowed}`,
+    ...some.map((glob) => `--check=${glob}`),
+  ]
   const own = start('own', '--profile=core')
   const ended = start('ended', '--profile=core')
-  const first = start('role', definitionFile, ...asRole, ...some.map((glob) => `--check=${glob}`))
+  const first = start('role', ...asRole)
   await seen(() => kube.core.readNamespacedConfigMap({ name: 'cni-conformance', namespace: borrowed }))
   const second = start('second', `--namespace=${borrowed}`, '--profile=core')
   runs = { own: own.ended, role: first.ended, second: second.ended, ended: ended.ended }
@@ -239,6 +248,34 @@ test(
   },
   timeout,
 )
+
+test(
+  'a dry run prints all that this run has applied, each once, and only reads',
+  async () => {
+    expect((await runs.role).exitCode).toBe(0)
+    const before = await audited.events()
+    const applied = new Set(before.flatMap((each) => (each.verb === 'patch' ? nameOf(each) : [])))
+    const { stdout, exitCode } = await runProgram([process.execPath, main, 'test', '--dry-run', ...asRole])
+    expect(exitCode).toBe(0)
+    const printed = (loadAll(stdout) as KubernetesObject[]).map(
+      ({ kind, metadata }) => `${pluralOf(kind ?? '')} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`,
+    )
+    expect(printed).toEqual([...new Set(printed)])
+    expect(applied.size).toBeGreaterThan(20)
+    expect([...applied].filter((each) => !printed.includes(each))).toEqual([])
+    const since = (await audited.events()).slice(before.length)
+    expect([...new Set(since.map(({ verb }) => verb))].toSorted()).toEqual(['get', 'list'])
+  },
+  timeout,
+)
+
+/** The name of an object in the API's paths. */
+const pluralOf = (kind: string): string => `${kind.toLowerCase().replace(/y$/, 'ie')}s`
+
+const nameOf = ({ objectRef }: AuditEvent): string[] =>
+  objectRef?.name === undefined
+    ? []
+    : [`${objectRef.resource} ${objectRef.namespace ?? ''}/${objectRef.name}`]
 
 test(
   'a second run in the same namespaces is refused by the name of the first',

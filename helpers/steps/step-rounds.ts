@@ -24,6 +24,8 @@ export interface RoundContext {
 export interface Turn {
   step: Step
   cells: readonly Cell[]
+  /** Milliseconds that were waited for its agents to have a processor; undefined where they had one. */
+  starvedMs?: number
 }
 
 /** How the round that is judged asks. Three probes to a cell, so that one lost packet makes no deny. */
@@ -99,6 +101,8 @@ export async function judgedRound<T extends Turn>(
     (turn, seen) => (seen.get(turn) ?? []).map(({ observation }) => observation),
     context.signal,
   )
+  for (const [turn, { starvedMs }] of learnt)
+    if (starvedMs !== undefined) turn.starvedMs = (turn.starvedMs ?? 0) + starvedMs
   return new Map(turns.map((turn) => [turn, learnt.get(turn)?.answer.get(turn) ?? []]))
 }
 

@@ -4,10 +4,10 @@ import type { Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
 import type { Observation, Outcome, StepResult } from '../observation.ts'
 import type { Met } from './affinity-verdict.ts'
-import { cellsOf, type Cell } from './step-cells.ts'
+import { cellsOf } from './step-cells.ts'
 import { change, stateOf, type Changed, type Made } from './step-changes.ts'
 import type { BoundCheck } from './step-plan.ts'
-import { lookDuring, type RightSince } from './step-rounds.ts'
+import { lookDuring, type RightSince, type Turn } from './step-rounds.ts'
 import type { StepContext } from './steps.ts'
 
 /** Checks in their steps, and how all those of a phase come to the next one. */
@@ -26,10 +26,8 @@ export interface Running {
 }
 
 /** A running check in one of its steps. */
-export interface RunningTurn {
+export interface RunningTurn extends Turn {
   running: Running
-  step: Step
-  cells: Cell[]
   /** When the pods that it starts were Ready (`performance.now`). */
   readyMs: number
   /** What is to be said of the pods that it has started. */

@@ -132,7 +132,10 @@ describe.concurrent('checks with steps', () => {
             : undefined,
         waitedMs: ([probe]) => (probe?.questions.length === 3 && starves() ? 2_000 : 0),
       })
-      expect(await runSteps(ingress, network)).toMatchObject([{ outcome: 'passed' }])
+      const [outcome] = await runSteps(ingress, network)
+      expect(outcome).toMatchObject({ outcome: 'passed' })
+      const waits = (outcome?.measurements ?? []).filter(({ name }) => name.endsWith('had a processor'))
+      expect(Math.max(...waits.map(({ ms }) => ms))).toBeGreaterThanOrEqual(budgets.policySettledMs.ms)
     })
 
     test('a client that falls silent altogether under the policy is no deny', async () => {

@@ -1,4 +1,5 @@
 import type { FirstPlan, FirstReport } from '../agent/first-packets.ts'
+import { starvedMeasurement } from '../ask-awake.ts'
 import { allOver } from '../await.ts'
 import { newcomerRole, type Step } from '../check-steps.ts'
 import type { Check } from '../check.ts'
@@ -165,6 +166,7 @@ async function askTurns(
     const { running, step, cells, readyMs } = turn
     const traced = looks[at] ?? { observations: [], measurements: [] }
     running.measurements.push(...traced.measurements)
+    if (turn.starvedMs !== undefined) running.measurements.push(starvedMeasurement(turn.starvedMs))
     const flows = await judged(turn, seen, context)
     const observations = [
       ...flows,

@@ -31,7 +31,7 @@ const eventSchema = z.looseObject({
     .optional(),
   annotations: z.looseObject({ 'authorization.k8s.io/decision': z.string() }),
 })
-type AuditEvent = z.infer<typeof eventSchema>
+export type AuditEvent = z.infer<typeof eventSchema>
 
 const podSchema = z.looseObject({
   metadata: z.looseObject({ name: z.string() }),
