@@ -5,6 +5,7 @@ import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { observe } from './verdict.ts'
+import { isStarved } from './starved-verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 
 const world = healthyWorld()
@@ -191,6 +192,16 @@ describe('the time that DNS takes', () => {
 
   test('an answer to a question that was sent again took as long as that', () => {
     expect(seen(check, () => ({ ...right, attempts: 2 })).verdict).toBe('timed-out')
+  })
+
+  test('too slow only for what the asking agent could not run says nothing', () => {
+    const observation = seen(check, () => ({ ...right, ms: 301, lostMs: 250 }))
+    expect(observation).toMatchObject({
+      verdict: 'unknown',
+      detail: expect.stringContaining('301 ms instead of 100 ms, but the agent got no processor time'),
+    })
+    expect(isStarved([observation])).toBe(true)
+    expect(seen(check, () => ({ ...right, ms: 301, lostMs: 150 })).verdict).toBe('timed-out')
   })
 
   test('a wrong answer counts before a slow one', () => {

@@ -1,5 +1,5 @@
 import { median } from 'simple-statistics'
-import { resendShare, type Of, type WireResult } from './agent/protocol.ts'
+import { noProcessor, resendShare, type Of, type WireResult } from './agent/protocol.ts'
 import type { PathProbe } from './check-probes.ts'
 import { listed, sameAddress, wrong, type Judgement } from './inspect.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
@@ -47,23 +47,33 @@ export function judgeLookup({ record }: PlannedProbe, { answers = [] }: WireResu
   return wrong(`${record.name}: ${listed(answers)}; the API objects say ${listed(record.answers)}`)
 }
 
-/** The median of the times that answers took, from the first time that each was asked for; undefined without a limit. */
+/**
+ * The median of the times that answers took, from the first time that each was asked for; undefined without a limit. Above
+ * it, nothing is known where the answers would be in time but for what the asking agent could not run.
+ */
 export function judgeLatency(
   { probe, questions }: PlannedProbe,
   resultOf: (question: Planned) => WireResult | undefined,
 ): Judgement | undefined {
   if (!('resolve' in probe) || probe.withinMs === undefined) return undefined
   const times = questions.flatMap((question) => {
-    const result = resultOf(question)
-    if (result === undefined) return []
-    return result.ms + (result.attempts - 1) * question.wire.timeoutMs * resendShare
+    const { ms, attempts, lostMs = 0 } = resultOf(question) ?? {}
+    if (ms === undefined || attempts === undefined) return []
+    const passedMs = ms + (attempts - 1) * question.wire.timeoutMs * resendShare
+    return [{ passedMs, awakeMs: passedMs - lostMs }]
   })
   if (times.length === 0) return undefined
-  const middle = Math.round(median(times) * 100) / 100
+  const middle = Math.round(median(times.map(({ passedMs }) => passedMs)) * 100) / 100
   const detail = `${times.length} answers, half of them within ${middle} ms`
-  return middle <= probe.withinMs
-    ? { verdict: probe.expect, detail }
-    : { verdict: 'timed-out', detail: `${detail} instead of ${probe.withinMs} ms` }
+  if (middle <= probe.withinMs) return { verdict: probe.expect, detail }
+  const late = `${detail} instead of ${probe.withinMs} ms`
+  const awake = Math.round(median(times.map(({ awakeMs }) => awakeMs)) * 100) / 100
+  return awake <= probe.withinMs
+    ? {
+        verdict: 'unknown',
+        detail: `${late}, but the agent got ${noProcessor} for all but ${awake} ms of it`,
+      }
+    : { verdict: 'timed-out', detail: late }
 }
 
 /** How long the datagrams were, where they were not short. */

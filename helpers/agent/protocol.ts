@@ -213,6 +213,8 @@ export interface WireResult {
   attempts: number
   /** Milliseconds from the (last) send to the answer; without an answer, until the probe was given up. */
   ms: number
+  /** Milliseconds of an answered one's `ms` in which the agent itself could not run; absent where that was less than 1. */
+  lostMs?: number
   /** Where it ended when there was no answer: resolve, connect, answer. */
   phase?: 'resolve' | 'connect' | 'answer'
   /** Error code or what was seen instead of an answer; of `connect`, what kind of answer it was. */

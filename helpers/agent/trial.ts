@@ -50,8 +50,9 @@ export class Trial {
   seen: { end: WireEnd; detail: string } | undefined
   #attempts = 0
   #sinceMs = performance.now()
+  #stalledSinceMs = stalledMs()
   readonly #startedMs = performance.now()
-  readonly #stalledBeforeMs = stalledMs()
+  readonly #stalledBeforeMs = this.#stalledSinceMs
   readonly #settle: (ending: Ending) => void
   readonly #timers: NodeJS.Timeout[] = []
   readonly #cleanups: (() => void)[] = []
@@ -72,6 +73,7 @@ export class Trial {
   sent(): void {
     this.#attempts += 1
     this.#sinceMs = performance.now()
+    this.#stalledSinceMs = stalledMs()
   }
 
   /** Runs when the trial ends, or at once if it has. */
@@ -100,7 +102,9 @@ export class Trial {
     for (const timer of this.#timers) clearTimeout(timer)
     const ms = Math.round((performance.now() - this.#sinceMs) * 1000) / 1000
     const where = end === 'answered' || end === 'sent' || end === 'in-use' ? {} : { phase: this.phase }
-    this.#settle({ end, attempts: this.#attempts, ms, ...where, ...found })
+    const lostMs = end === 'answered' ? Math.min(ms, Math.round(stalledMs() - this.#stalledSinceMs)) : 0
+    const lost = lostMs < 1 ? {} : { lostMs }
+    this.#settle({ end, attempts: this.#attempts, ms, ...lost, ...where, ...found })
     // After the results are on their way: closing 1,000 sockets that ended together takes 40 ms.
     setImmediate(() => {
       for (const cleanup of this.#cleanups) cleanup()
