@@ -4,9 +4,9 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: [
-      'helpers/{verdict,starved-verdict,path-verdict,health-verdict,silence-verdict,target-verdict,api-verdict,outcome}.test.ts',
+      'helpers/{*-verdict,verdict,outcome}.test.ts',
       'helpers/looks/*.test.ts',
-      'reports/{gate,verdict}.test.ts',
+      'reports/{gate,gate-moves,verdict}.test.ts',
     ],
     testTimeout: 60_000,
   },

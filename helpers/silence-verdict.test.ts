@@ -1,9 +1,12 @@
 import { assert, constantFrom, property } from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { checks } from '../suites/catalogue.ts'
 import { wireEnds, type WireEnd } from './agent/protocol.ts'
+import type { Judgement } from './inspect.ts'
 import { outcomeOf } from './outcome.ts'
 import { makePlan } from './plan/plan.ts'
+import type { Planned } from './plan/planned.ts'
+import { unlessUncontrolled } from './silence-verdict.ts'
 import { observe } from './verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 
@@ -95,4 +98,44 @@ test('it is green in two cases only', () => {
       expect(judged({ end: first }, { end: second }).outcome === 'passed').toBe(green)
     }),
   )
+})
+
+describe('a silence', () => {
+  const [base] = makePlan(check, world).probes.filter(({ controls }) => controls !== undefined)
+  if (base === undefined) throw new Error('nothing has controls')
+  const question = (id: number, timeoutMs: number): Planned => ({
+    agent: 'a',
+    wire: { id, kind: 'tcp', host: '192.0.2.1', port: 1, nonce: '', timeoutMs },
+  })
+  const planned = {
+    ...base,
+    questions: [question(1, 1_000), question(2, 2_000)],
+    controls: [question(3, 1_000), question(4, 1_000)],
+  }
+  const timedOut: Judgement = { verdict: 'timed-out' }
+  const heard = (ms: number) => ({
+    result: (_agent: string, id: number) =>
+      id === 4 ? { id, end: 'answered' as const, attempts: 1, ms } : undefined,
+  })
+
+  test('is borne out by one control that took no longer than the shortest of its time limits', () => {
+    expect(unlessUncontrolled(planned, timedOut, heard(1_000))).toBe(timedOut)
+    expect(unlessUncontrolled(planned, timedOut, heard(1_001))).toEqual({
+      verdict: 'unknown',
+      detail:
+        'silence, and no other port of that node answered within that time: silence proves nothing by itself',
+    })
+    expect(unlessUncontrolled(planned, { ...timedOut, detail: 'none' }, heard(1_001)).detail).toMatch(
+      /^none, and/,
+    )
+  })
+
+  test('needs none where nobody said that it must be, and nothing else does', () => {
+    const { controls: _none, ...alone } = planned
+    expect(unlessUncontrolled(alone, timedOut, heard(1_001))).toBe(timedOut)
+    const wanted = { ...planned, probe: { ...planned.probe, expect: 'reached' as const } }
+    expect(unlessUncontrolled(wanted, timedOut, heard(1_001))).toBe(timedOut)
+    const refused: Judgement = { verdict: 'refused' }
+    expect(unlessUncontrolled(planned, refused, heard(1_001))).toBe(refused)
+  })
 })

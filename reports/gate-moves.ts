@@ -77,7 +77,11 @@ const effectOf: Readonly<Record<ChangeKind, Effect>> = {
  *
  * @param whenAbsent what it does when the later run does not have the check
  */
-export function effectIn(change: ChangeKind, is: Outcome | undefined, whenAbsent: Effect): Effect {
+export function effectIn(
+  change: ChangeKind,
+  is: Pick<Outcome, 'outcome'> | undefined,
+  whenAbsent: Effect,
+): Effect {
   // A check that did not run says nothing about the network; one that is no longer asked is a loss for good.
   if (change === 'lost') return is === undefined ? whenAbsent : 'open'
   if (change === 'same' && is?.outcome === 'failed') return 'loud'
