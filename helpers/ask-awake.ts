@@ -2,10 +2,11 @@ import { askAll, type Asked } from './asked.ts'
 import { sleep } from './await.ts'
 import { budgets } from './budgets.ts'
 import type { Check } from './check.ts'
+import { rounded } from './inspect.ts'
 import type { Observation, Outcome } from './observation.ts'
 import type { Plan } from './plan/plan.ts'
 import { isStarved } from './starved-verdict.ts'
-import { rounded, type Replies } from './verdict.ts'
+import type { Replies } from './verdict.ts'
 import type { World } from './world.ts'
 
 /** What was learnt of one item. */
@@ -30,18 +31,19 @@ export async function untilAwake<Item, Answer>(
   signal?: AbortSignal,
 ): Promise<Map<Item, Learnt<Answer>>> {
   const startedMs = performance.now()
-  const first = await ask(items)
-  const learnt = new Map(items.map((item): [Item, Learnt<Answer>] => [item, { answer: first }]))
+  const learnt = new Map<Item, Learnt<Answer>>()
+  let answer = await ask(items)
+  for (const item of items) learnt.set(item, { answer })
+  let asked = items
   for (;;) {
-    const starved = [...learnt].flatMap(([item, { answer }]) =>
-      isStarved(observed(item, answer)) ? [item] : [],
-    )
+    const starved = asked.filter((item) => isStarved(observed(item, answer)))
     if (starved.length === 0 || performance.now() - startedMs >= budgets.starvedMs.ms) return learnt
     signal?.throwIfAborted()
     await sleep(budgets.starvedPauseMs.ms)
-    const answer = await ask(starved)
+    asked = starved
+    answer = await ask(asked)
     const starvedMs = performance.now() - startedMs
-    for (const item of starved) learnt.set(item, { answer, starvedMs })
+    for (const item of asked) learnt.set(item, { answer, starvedMs })
   }
 }
 

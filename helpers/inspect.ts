@@ -17,6 +17,9 @@ export interface Judgement {
 export const listed = (items: readonly string[]): string =>
   items.length === 0 ? 'nothing' : items.join(', ')
 
+/** Milliseconds to two digits. */
+export const rounded = (ms: number): number => Math.round(ms * 100) / 100
+
 /** Evidence against. */
 export const wrong = (detail: string): Judgement => ({ verdict: 'wrong-answer', detail })
 

@@ -2,7 +2,7 @@ import type { Check } from './check.ts'
 import { isRunNeed, runNeeds, type RunNeed } from './check-rules.ts'
 import type { Verdict } from './check-probes.ts'
 import type { Observation, Outcome } from './observation.ts'
-import { rounded } from './verdict.ts'
+import { rounded } from './inspect.ts'
 
 /** Declared deviations of a cluster, as in its definition. */
 interface Deviation {

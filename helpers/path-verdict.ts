@@ -1,7 +1,7 @@
 import { median } from 'simple-statistics'
 import { noProcessor, resendShare, type Of, type WireResult } from './agent/protocol.ts'
 import type { PathProbe } from './check-probes.ts'
-import { listed, sameAddress, wrong, type Judgement } from './inspect.ts'
+import { listed, rounded, sameAddress, wrong, type Judgement } from './inspect.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 
 /** Verdicts on what the tools container and the resolver of a pod saw. Pure; see verdict.ts, which asks for them. */
@@ -63,11 +63,11 @@ export function judgeLatency(
     return [{ passedMs, awakeMs: passedMs - lostMs }]
   })
   if (times.length === 0) return undefined
-  const middle = Math.round(median(times.map(({ passedMs }) => passedMs)) * 100) / 100
+  const middle = rounded(median(times.map(({ passedMs }) => passedMs)))
   const detail = `${times.length} answers, half of them within ${middle} ms`
   if (middle <= probe.withinMs) return { verdict: probe.expect, detail }
   const late = `${detail} instead of ${probe.withinMs} ms`
-  const awake = Math.round(median(times.map(({ awakeMs }) => awakeMs)) * 100) / 100
+  const awake = rounded(median(times.map(({ awakeMs }) => awakeMs)))
   return awake <= probe.withinMs
     ? {
         verdict: 'unknown',

@@ -4,7 +4,7 @@ import { judgeResult } from './answer-verdict.ts'
 import { backendsProblem } from './backends.ts'
 import { outsideName, type Verdict } from './check-probes.ts'
 import type { Observation } from './observation.ts'
-import type { Around, Judgement } from './inspect.ts'
+import { rounded, type Around, type Judgement } from './inspect.ts'
 import type { Looks } from './looks/node-looks.ts'
 import { judgeLatency } from './path-verdict.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
@@ -118,9 +118,6 @@ function wayOf({ probe, target }: PlannedProbe): Pick<Observation, 'via' | 'prot
     protocol: 'protocol' in probe ? probe.protocol : 'none',
   }
 }
-
-/** Milliseconds to two digits. */
-export const rounded = (ms: number): number => Math.round(ms * 100) / 100
 
 /** Which verdict speaks for many: the most telling one that differs from the expected, evidence before ignorance. */
 const bySeverity: readonly Verdict[] = [

@@ -41,7 +41,7 @@ let given: GivenContext
 let kube: Kube
 let audited: AuditedApi
 /** Flags of the run with the printed role. */
-let asRole: string[]
+let roleFlags: string[]
 let runs: Record<'own' | 'role' | 'second' | 'ended', Promise<Ended>>
 
 /** All at once: what they do beside each other is part of what is tested. */
@@ -78,7 +78,7 @@ beforeAll(async () => {
     'network-policy/declaration',
     'life-cycle/*/creation',
   ]
-  asRole = [
+  roleFlags = [
     definitionFile,
     `--kubeconfig=${auditedFile}`,
     `--context=${given.context}`,
@@ -87,7 +87,7 @@ beforeAll(async () => {
   ]
   const own = start('own', '--profile=core')
   const ended = start('ended', '--profile=core')
-  const first = start('role', ...asRole)
+  const first = start('role', ...roleFlags)
   await seen(() => kube.core.readNamespacedConfigMap({ name: 'cni-conformance', namespace: borrowed }))
   const second = start('second', `--namespace=${borrowed}`, '--profile=core')
   runs = { own: own.ended, role: first.ended, second: second.ended, ended: ended.ended }
@@ -255,7 +255,7 @@ test(
     expect((await runs.role).exitCode).toBe(0)
     const before = await audited.events()
     const applied = new Set(before.flatMap((each) => (each.verb === 'patch' ? nameOf(each) : [])))
-    const { stdout, exitCode } = await runProgram([process.execPath, main, 'test', '--dry-run', ...asRole])
+    const { stdout, exitCode } = await runProgram([process.execPath, main, 'test', '--dry-run', ...roleFlags])
     expect(exitCode).toBe(0)
     const printed = (loadAll(stdout) as KubernetesObject[]).map(
       ({ kind, metadata }) => `${pluralOf(kind ?? '')} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`,
@@ -269,9 +269,10 @@ test(
   timeout,
 )
 
-/** The name of an object in the API's paths. */
+/** What the API's paths call a kind. */
 const pluralOf = (kind: string): string => `${kind.toLowerCase().replace(/y$/, 'ie')}s`
 
+/** What a request was about: its resource, namespace and name; nothing where it names no object. */
 const nameOf = ({ objectRef }: AuditEvent): string[] =>
   objectRef?.name === undefined
     ? []

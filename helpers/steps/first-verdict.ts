@@ -6,7 +6,7 @@ import type { Verdict } from '../check-probes.ts'
 import type { Observation, Outcome } from '../observation.ts'
 import { podEnd } from '../plan/planned.ts'
 import type { Cell } from './step-cells.ts'
-import { rounded } from '../verdict.ts'
+import { rounded } from '../inspect.ts'
 
 /** What a pod could reach in its first moments, held against its policies. Pure. */
 

@@ -11,7 +11,7 @@ import type { CreatedService } from './own-services.ts'
 import type { State } from './step-cells.ts'
 import type { BoundCheck } from './step-plan.ts'
 import type { ServiceState } from './step-targets.ts'
-import { rounded } from '../verdict.ts'
+import { rounded } from '../inspect.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /** What steps change in the cluster, and how all of it is taken back. */

@@ -1,7 +1,7 @@
 import { selectedBy, type Step } from '../check-steps.ts'
 import type { Outcome } from '../observation.ts'
 import type { Cell } from './step-cells.ts'
-import { rounded } from '../verdict.ts'
+import { rounded } from '../inspect.ts'
 
 /** Names of what steps measure. Pure. */
 

@@ -8,7 +8,7 @@ import type { Trace, TracedPod } from '../looks/network-look.ts'
 import type { NodeLooks } from '../looks/node-looks.ts'
 import { podEnd } from '../plan/planned.ts'
 import type { Made } from './step-changes.ts'
-import { rounded } from '../verdict.ts'
+import { rounded } from '../inspect.ts'
 import type { World, WorldPod } from '../world.ts'
 
 /** What pods of a check's own leave on their nodes, and whether it goes with them. */

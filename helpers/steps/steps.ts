@@ -27,7 +27,7 @@ import { lookForTraces, type Tracer } from './step-traces.ts'
 import { changeAll, isPlainControl, turnOf, type Running, type RunningTurn } from './step-turns.ts'
 import { failedControl, judgeStep } from './step-verdict.ts'
 import { sharedPods } from './shared-pods.ts'
-import { rounded } from '../verdict.ts'
+import { rounded } from '../inspect.ts'
 import type { WorldPod } from '../world.ts'
 
 /** What checks with steps are run on. */
