@@ -69,6 +69,14 @@ describe('what is no answer', () => {
   })
 })
 
+test('an agent that could not run says so, and for how long', () => {
+  expect(said(tcp, { end: 'starved', lostMs: 900 })).toEqual({
+    verdict: 'unknown',
+    detail: 'no answer, but the agent got no processor time for 900 ms',
+    starved: true,
+  })
+})
+
 describe('who answered', () => {
   const [peer] = tcp.planned.mayAnswer
   const identity: Identity = {

@@ -1,7 +1,7 @@
 import type { Facts, Of, WireProbe, WireResult } from './agent/protocol.ts'
 import type { OutsideProbe, PathProbe, ServiceProbe } from './check-probes.ts'
 import { judgeHealth } from './health-verdict.ts'
-import { inspections, listed, sameAddress, wrong, type Around, type Judgement } from './inspect.ts'
+import { inspections, listed, sameAddress, starved, wrong, type Around, type Judgement } from './inspect.ts'
 import { fromItsNode } from './looks/node-inspect.ts'
 import { judgeLookup, judgeOverMtu, judgePathMtu, judgePing, lengthText } from './path-verdict.ts'
 import type { PlannedProbe } from './plan/planned.ts'
@@ -43,9 +43,16 @@ export function judgeResult(
         ? { verdict: 'reached' }
         : { verdict: 'wrong-answer', detail: `EADDRINUSE${said}` }
     case 'local-error':
-      return { verdict: 'unknown', detail: `the agent could not ask${said}` }
+    case 'starved':
+      return unasked(result)
   }
 }
+
+/** Who could not ask, or not listen, has learnt nothing. */
+export const unasked = ({ end, detail, lostMs = 0 }: WireResult): Judgement =>
+  end === 'starved'
+    ? starved('no answer', 'the agent', `${lostMs} ms`)
+    : { verdict: 'unknown', detail: `the agent could not ask${detail === undefined ? '' : ` (${detail})`}` }
 
 function judgeAnswer(planned: PlannedProbe, wire: WireProbe, result: WireResult, around: Around): Judgement {
   switch (wire.kind) {

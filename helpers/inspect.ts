@@ -11,6 +11,8 @@ import type { World, WorldPod } from './world.ts'
 export interface Judgement {
   verdict: Verdict
   detail?: string
+  /** Nothing is known, and only because an agent could not run: whoever asks again may learn more. */
+  starved?: true
 }
 
 /** Items for a sentence. */
@@ -19,6 +21,18 @@ export const listed = (items: readonly string[]): string =>
 
 /** Milliseconds to two digits. */
 export const rounded = (ms: number): number => Math.round(ms * 100) / 100
+
+/**
+ * No evidence, for want of a processor.
+ *
+ * @param seen what would be held against the network otherwise
+ * @param time "300 ms of it"
+ */
+export const starved = (seen: string, agent: string, time: string): Judgement => ({
+  verdict: 'unknown',
+  detail: `${seen}, but ${agent} got no processor time for ${time}`,
+  starved: true,
+})
 
 /** Evidence against. */
 export const wrong = (detail: string): Judgement => ({ verdict: 'wrong-answer', detail })

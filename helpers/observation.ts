@@ -43,6 +43,8 @@ const observationSchema = z.strictObject({
   ),
   /** What was seen in words, always present when the verdict is not the expected one. */
   detail: z.string().optional(),
+  /** Nothing is known, and only because an agent could not run. */
+  starved: z.literal(true).optional(),
 })
 export type Observation = z.infer<typeof observationSchema>
 

@@ -1,7 +1,7 @@
 import { median } from 'simple-statistics'
-import { noProcessor, resendShare, type Of, type WireResult } from './agent/protocol.ts'
+import { resendShare, type Of, type WireResult } from './agent/protocol.ts'
 import type { PathProbe } from './check-probes.ts'
-import { listed, rounded, sameAddress, wrong, type Judgement } from './inspect.ts'
+import { listed, rounded, sameAddress, starved, wrong, type Judgement } from './inspect.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 
 /** Verdicts on what the tools container and the resolver of a pod saw. Pure; see verdict.ts, which asks for them. */
@@ -69,10 +69,7 @@ export function judgeLatency(
   const late = `${detail} instead of ${probe.withinMs} ms`
   const awake = rounded(median(times.map(({ awakeMs }) => awakeMs)))
   return awake <= probe.withinMs
-    ? {
-        verdict: 'unknown',
-        detail: `${late}, but the agent got ${noProcessor} for all but ${awake} ms of it`,
-      }
+    ? starved(late, 'the agent', `all but ${awake} ms of it`)
     : { verdict: 'timed-out', detail: late }
 }
 

@@ -1,95 +1,123 @@
-import { expect, test } from 'vitest'
-import { noProcessor, type WireResult } from './agent/protocol.ts'
-import { askAwake } from './ask-awake.ts'
-import { defineCheck, type Check } from './check.ts'
-import type { PathProbe } from './check-probes.ts'
-import type { Plan } from './plan/plan.ts'
-import type { Replies } from './verdict.ts'
+import { describe, expect, test } from 'vitest'
+import type { WireResult } from './agent/protocol.ts'
+import type { Verdict } from './check-probes.ts'
+import type { Judgement } from './inspect.ts'
+import type { Observation } from './observation.ts'
+import { makePlan } from './plan/plan.ts'
+import type { Planned } from './plan/planned.ts'
+import { checks } from '../suites/catalogue.ts'
+import { isStarved, unlessStarved } from './starved-verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 
-const world = healthyWorld()
+const silence: Judgement = { verdict: 'timed-out', detail: 'no answer in 3000 ms at answer' }
 
-const asking = (protocol: PathProbe['protocol']): Check =>
-  defineCheck({
-    id: `test/starved/${protocol}`,
-    level: 'core',
-    covers: ['P3'],
-    requirement: 'A pod MUST be reached.',
-    pods: { here: { node: 'worker1' }, there: { node: 'worker2' } },
-    probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol }],
-  })
-
-/** All questions end like this; the servers of all pods waited so long for a processor. */
-function replying(plan: Plan, result: Omit<WireResult, 'id'>, waitedMs: number): Replies {
-  const ids = [...plan.questions.values(), ...plan.receipts.values()].flat().map(({ id }) => id)
-  return {
-    result: (_agent, id) => (ids.includes(id) ? { id, ...result } : undefined),
-    fault: () => undefined,
-    waitedMs: () => waitedMs,
-  }
+/** How a question ended whose server did not answer it, and how long which pods waited for a processor meanwhile. */
+interface Silent {
+  /** none: its row is missing. */
+  result?: Partial<WireResult> | 'none'
+  waits?: Readonly<Record<string, number>>
+  judgement?: Judgement
+  timeoutMs?: number
 }
 
-const silent = (phase: WireResult['phase']): Omit<WireResult, 'id'> => ({
-  end: 'timeout',
-  attempts: 1,
-  ms: 3_000,
-  ...(phase === undefined ? {} : { phase }),
-})
+const plan = makePlan(checks, healthyWorld())
 
-test.each([
-  ['tcp', 'answer', 1_500, 'unknown'],
-  ['udp', 'answer', 3_000, 'unknown'],
-  // The kernel makes the handshake: that it did not come about is not for want of a processor.
-  ['tcp', 'connect', 3_000, 'timed-out'],
-  ['http', 'answer', 1_499, 'timed-out'],
-  ['udp', 'answer', 0, 'timed-out'],
-] as const)(
-  'silence over %s at %s of a server that waited %i ms is %s',
-  async (protocol, phase, ms, verdict) => {
-    const check = asking(protocol)
-    // Only once: what is starved is asked again.
-    let times = 0
-    const asked = await askAwake([check], world, async (plan) =>
-      replying(plan, silent(times === 0 ? phase : 'connect'), times++ === 0 ? ms : 0),
+/** What is said of the first question of a check. */
+function judged(id: string, { result = {}, waits, judgement = silence, timeoutMs }: Silent): Judgement {
+  const planned = plan.probes.find(({ check }) => check.id === id)
+  const asked: Planned | undefined = planned?.receipt ?? planned?.questions[0]
+  if (planned === undefined || asked === undefined) throw new Error(`nothing is asked for ${id}`)
+  const wire = { ...asked.wire, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+  return unlessStarved(planned, { ...asked, wire }, judgement, {
+    result: (agent, of) =>
+      agent === asked.agent && of === wire.id && result !== 'none'
+        ? { id: of, end: 'timeout', attempts: 1, ms: 3_000, phase: 'answer', ...result }
+        : undefined,
+    ...(waits === undefined ? {} : { waitedMs: (agent: string) => waits[agent] ?? 0 }),
+  })
+}
+
+const tcp = 'pod-to-pod/cross-node/tcp'
+/** Its asker and its server. */
+const [from, to] = ['worker1-a', 'worker2-a']
+
+describe('silence of a server', () => {
+  test('that had no processor for half of the time is unknown, and says for how long', () => {
+    expect(judged(tcp, { timeoutMs: 3_000, waits: { [to]: 1_500.4 } })).toEqual({
+      verdict: 'unknown',
+      detail: `no answer in 3000 ms at answer, but cnic-main/${to} got no processor time for 1500 ms of it`,
+      starved: true,
+    })
+    expect(judged(tcp, { timeoutMs: 3_000, waits: { [to]: 1_499 } })).toEqual(silence)
+  })
+
+  test('has another reason where it waited for less than a moment, however little time there was', () => {
+    expect(judged(tcp, { timeoutMs: 75, waits: { [to]: 249 } })).toEqual(silence)
+    expect(judged(tcp, { timeoutMs: 75, waits: { [to]: 250 } }).verdict).toBe('unknown')
+  })
+
+  test('says nothing of the silence before the question where no time is known of anybody', () => {
+    expect(judged(tcp, {})).toEqual(silence)
+    expect(judged(tcp, { waits: { [from]: 3_000 } })).toEqual(silence)
+  })
+
+  test('is said of itself where nothing else was', () => {
+    expect(judged(tcp, { judgement: { verdict: 'timed-out' }, waits: { [to]: 9_000 } }).detail).toMatch(
+      /^no answer, but /,
     )
-    expect(times).toBe(verdict === 'unknown' ? 2 : 1)
-    expect(asked.observations(check, undefined)).toMatchObject([{ verdict: 'timed-out' }])
-  },
-)
-
-test('datagrams that a starved receiver has not read are not lost', async () => {
-  const check = asking('datagram')
-  const details: string[] = []
-  const asked = await askAwake([check], world, async (plan) => {
-    const isFirst = details.push(String(plan.receipts.size)) === 1
-    return replying(plan, { end: 'answered', attempts: 1, ms: 1, received: [] }, isFirst ? 2_000 : 0)
   })
-  expect(details).toEqual(['1', '1'])
-  expect(asked.observations(check, undefined)).toMatchObject([{ verdict: 'timed-out' }])
-  expect(asked.starvedMs(check)).toBeGreaterThanOrEqual(1_000)
+
+  test('before it could be asked is not its own: the kernel makes the handshake', () => {
+    for (const phase of ['connect', 'resolve'] as const)
+      expect(judged(tcp, { result: { phase }, waits: { [to]: 9_000 } })).toEqual(silence)
+    expect(judged('pod-to-pod/cross-node/icmp', { waits: { [to]: 9_000 } })).toEqual(silence)
+  })
+
+  test('counts for whoever may answer, and for a receiver that counts what came', () => {
+    expect(judged('service/cluster-ip/udp', { waits: { 'worker2-b': 9_000 } }).detail).toContain(
+      'cnic-main/worker2-b got',
+    )
+    const datagrams = judged('pod-to-pod/cross-node/path-mtu', {
+      result: { phase: 'connect' },
+      waits: { [to]: 9_000 },
+    })
+    expect(datagrams.verdict).toBe('unknown')
+  })
+
+  test('is the only thing that a want of processors explains', () => {
+    for (const verdict of ['reached', 'refused', 'wrong-peer', 'unknown'] as const)
+      expect(judged(tcp, { judgement: { verdict }, waits: { [to]: 9_000 } })).toEqual({ verdict })
+  })
+
+  test('is as before where the result is missing', () => {
+    expect(judged(tcp, { result: 'none', waits: { [to]: 9_000 } })).toEqual(silence)
+  })
 })
 
-test('what was learnt is not asked again, also beside what was not', async () => {
-  const [slow, red] = [asking('udp'), asking('tcp')]
-  const asked: string[][] = []
-  const starved = {
-    end: 'local-error',
+describe('all that is wrong is a want of processors', () => {
+  const seen = (verdict: Verdict, detail?: string): Observation => ({
+    probe: '',
+    from: { name: '' },
+    to: { name: '' },
+    via: 'pod-ip',
+    protocol: 'tcp',
+    expected: 'reached',
+    verdict,
     attempts: 1,
-    ms: 1,
-    detail: `the agent got ${noProcessor} for 9 s`,
-  } as const
-  const result = await askAwake([slow, red], world, async (plan) => {
-    asked.push(plan.probes.map(({ check }) => check.id))
-    const isFirst = asked.length === 1
-    const kinds = new Map([...plan.questions.values()].flat().map(({ id, kind }) => [id, kind]))
-    return {
-      result: (_agent, id) =>
-        kinds.get(id) === 'udp' && isFirst ? { id, ...starved } : { id, end: 'refused', attempts: 1, ms: 1 },
-      fault: () => undefined,
-    }
+    asked: 1,
+    answered: 0,
+    peers: [],
+    ...(detail === undefined ? {} : { detail }),
   })
-  expect(asked).toEqual([[slow.id, red.id], [slow.id]])
-  expect(result.observations(slow, undefined)).toMatchObject([{ verdict: 'refused' }])
-  expect(result.observations(red, undefined)).toMatchObject([{ verdict: 'refused' }])
-  expect([result.starvedMs(red), typeof result.starvedMs(slow)]).toEqual([undefined, 'number'])
+  const starved: Observation = { ...seen('unknown', 'no answer'), starved: true }
+
+  test.each<[string, Observation[], boolean]>([
+    ['where it is all that is wrong', [seen('reached'), starved], true],
+    ['not where nothing is wrong', [seen('reached')], false],
+    ['not beside something else', [starved, seen('refused')], false],
+    ['not where something else is unknown', [starved, seen('unknown', 'the stream ended')], false],
+    ['not where nobody says why', [starved, seen('unknown')], false],
+  ])('%s', (_name, observations, is) => {
+    expect(isStarved(observations)).toBe(is)
+  })
 })

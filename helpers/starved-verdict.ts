@@ -1,5 +1,5 @@
-import { noProcessor, type WireProbe } from './agent/protocol.ts'
-import type { Judgement } from './inspect.ts'
+import type { WireProbe } from './agent/protocol.ts'
+import { starved, type Judgement } from './inspect.ts'
 import type { Observation } from './observation.ts'
 import type { Planned, PlannedProbe } from './plan/planned.ts'
 import type { Replies } from './verdict.ts'
@@ -30,19 +30,13 @@ export function unlessStarved(
   // Of the asking pod its prober knows best.
   const servers = [...new Set([...rests.filter((pod) => pod !== from), ...mayAnswer])]
   const waits = servers.map((pod) => ({ pod, ms: replies.waitedMs?.(pod.name) ?? 0 }))
-  const starved = waits.find(({ ms }) => ms >= Math.max(leastMs, wire.timeoutMs * runningShare))
-  if (starved === undefined) return judgement
-  return {
-    verdict: 'unknown',
-    detail: `${judgement.detail ?? 'no answer'}, but ${starved.pod.fullName} got ${noProcessor} for ${Math.round(starved.ms)} ms of it`,
-  }
+  const kept = waits.find(({ ms }) => ms >= Math.max(leastMs, wire.timeoutMs * runningShare))
+  if (kept === undefined) return judgement
+  return starved(judgement.detail ?? 'no answer', kept.pod.fullName, `${Math.round(kept.ms)} ms of it`)
 }
 
 /** Is all that is wrong with these that an agent could not run? Whoever asks again may learn more. */
 export function isStarved(observations: readonly Observation[]): boolean {
   const off = observations.filter(({ verdict, expected }) => verdict !== expected)
-  return (
-    off.length > 0 &&
-    off.every(({ verdict, detail = '' }) => verdict === 'unknown' && detail.includes(noProcessor))
-  )
+  return off.length > 0 && off.every((each) => each.starved === true)
 }

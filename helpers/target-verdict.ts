@@ -1,4 +1,5 @@
 import type { WireResult } from './agent/protocol.ts'
+import { unasked } from './answer-verdict.ts'
 import type { Target } from './check-targets.ts'
 import type { Judgement } from './inspect.ts'
 import type { PlannedProbe } from './plan/planned.ts'
@@ -41,7 +42,8 @@ export function judgeTarget(
     case 'sent':
     case 'in-use':
     case 'local-error':
-      return { verdict: 'unknown', detail: `the agent could not ask${said}` }
+    case 'starved':
+      return unasked(result)
   }
 }
 

@@ -147,6 +147,20 @@ describe('verdicts', () => {
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['not-run']))
   })
 
+  test('who could not run, and nobody else, may be asked again: it is known by that', () => {
+    const crowd = 'pod-to-pod/cross-node/many-connections'
+    const starvedBy = (share: number) =>
+      outcomesAfter((planned, { id, ms, ...result }) =>
+        planned.check.id !== crowd || id % 4 >= 3
+          ? { id, ms, ...result }
+          : { id, ms, end: id % 4 < share ? 'starved' : 'local-error', attempts: 1 },
+      )
+        .flatMap(({ check, observations }) => (check === crowd ? observations : []))
+        .map(({ verdict, starved }) => [verdict, starved])
+    expect(starvedBy(3)).toEqual([['unknown', true]])
+    expect(starvedBy(2)).toEqual([['unknown', undefined]])
+  })
+
   test('what was never sent says nothing by not arriving', () => {
     const oneWay = outcomesAfter(({ receipt }, { id, ms, ...result }) => {
       if (receipt === undefined) return { id, ms, ...result }

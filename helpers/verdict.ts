@@ -1,6 +1,6 @@
 import { median } from 'simple-statistics'
 import type { Facts, WireResult } from './agent/protocol.ts'
-import { judgeResult } from './answer-verdict.ts'
+import { judgeResult, unasked } from './answer-verdict.ts'
 import { backendsProblem } from './backends.ts'
 import { outsideName, type Verdict } from './check-probes.ts'
 import type { Observation } from './observation.ts'
@@ -37,6 +37,7 @@ export interface Seen {
   expected: Verdict
   verdict: Verdict
   detail: string | undefined
+  starved: true | undefined
   attempts: number
   asked: number
   answered: number
@@ -52,7 +53,7 @@ export const observe = (planned: PlannedProbe, replies: Replies, world: World): 
 /** The verdict alone, with what it rests on: of a million pairs few are ever told. */
 export function seenOf(planned: PlannedProbe, replies: Replies, world: World): Seen {
   const judged = judgedOf(planned).map((question) => judge(planned, question, replies, world))
-  const { verdict, detail } = combine(planned, judged, replies)
+  const { verdict, detail, starved } = combine(planned, judged, replies)
   const answers: WireResult[] = []
   const times: number[] = []
   let attempts = 0
@@ -70,6 +71,7 @@ export function seenOf(planned: PlannedProbe, replies: Replies, world: World): S
     expected: mayRefuse(planned) && verdict === 'refused' ? verdict : planned.probe.expect,
     verdict,
     detail,
+    starved,
     attempts,
     asked: planned.receipt?.wire.nonces.length ?? planned.questions.length,
     answered: receipt?.received?.length ?? answers.length,
@@ -80,7 +82,7 @@ export function seenOf(planned: PlannedProbe, replies: Replies, world: World): S
 
 /** What was seen, as reports have it. */
 export function tell(planned: PlannedProbe, seen: Seen): Observation {
-  const { expected, verdict, detail, attempts, asked, answered, latencyMs, answers } = seen
+  const { expected, verdict, detail, starved, attempts, asked, answered, latencyMs, answers } = seen
   return {
     probe: describe(planned),
     from: askerOf(planned),
@@ -94,6 +96,7 @@ export function tell(planned: PlannedProbe, seen: Seen): Observation {
     ...(latencyMs === undefined ? {} : { latencyMs }),
     peers: peersOf(answers),
     ...(detail === undefined ? {} : { detail }),
+    ...(starved === undefined ? {} : { starved }),
   }
 }
 
@@ -150,9 +153,13 @@ function combine(planned: PlannedProbe, judged: readonly Judgement[], replies: R
   const telling = off.length === 0 ? undefined : mostTelling(off.map(({ verdict }) => verdict))
   const worst = off.find(({ verdict }) => verdict === telling)
   if (worst !== undefined) {
-    const count = off.filter(({ verdict }) => verdict === worst.verdict).length
-    const share = judged.length > 1 ? `${count} of ${judged.length}: ` : ''
-    return { verdict: worst.verdict, detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}` }
+    const alike = off.filter(({ verdict }) => verdict === worst.verdict)
+    const share = judged.length > 1 ? `${alike.length} of ${judged.length}: ` : ''
+    return {
+      verdict: worst.verdict,
+      detail: `${share}${worst.detail ?? `saw ${worst.verdict}`}`,
+      ...(alike.every(({ starved }) => starved === true) ? { starved: true } : {}),
+    }
   }
   // Of some it is also said what the verdict rests on where it is the expected one.
   const [only] = planned.target === undefined ? unlike : judged
@@ -203,9 +210,10 @@ function judge(planned: PlannedProbe, question: Planned, replies: Replies, world
 function unlessUnsent(planned: PlannedProbe, judgement: Judgement, replies: Replies): Judgement {
   if (judgement.verdict === 'reached') return judgement
   const results = planned.questions.flatMap(({ agent, wire }) => replies.result(agent, wire.id) ?? [])
-  const [unsent] = results.filter(({ end }) => end === 'local-error')
-  if (unsent === undefined || results.some(({ end }) => end !== 'local-error')) return judgement
-  return { verdict: 'unknown', detail: `nothing was sent (${unsent.detail ?? 'no reason given'})` }
+  const [unsent] = results
+  if (unsent === undefined || !results.every(({ end }) => end === 'local-error' || end === 'starved'))
+    return judgement
+  return unasked(unsent)
 }
 
 /** Nothing is held against the network when a pod that the answer rests on was not provably alive to the end. */

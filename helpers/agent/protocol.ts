@@ -183,8 +183,10 @@ export const wireEnds = [
   'untrusted',
   /** EADDRINUSE of a bind. */
   'in-use',
-  /** EMFILE, EADDRNOTAVAIL, EACCES, a starved process and the like: says nothing about the network. */
+  /** EMFILE, EADDRNOTAVAIL, EACCES and the like: says nothing about the network. */
   'local-error',
+  /** The agent itself could not run for so long that what it did not hear says nothing either. */
+  'starved',
 ] as const
 export type WireEnd = (typeof wireEnds)[number]
 
@@ -213,7 +215,10 @@ export interface WireResult {
   attempts: number
   /** Milliseconds from the (last) send to the answer; without an answer, until the probe was given up. */
   ms: number
-  /** Milliseconds of an answered one's `ms` in which the agent itself could not run; absent where that was less than 1. */
+  /**
+   * Milliseconds in which the agent itself could not run: of an answered one's `ms`, and of all that a starved one was
+   * given. Absent where that was less than 1.
+   */
   lostMs?: number
   /** Where it ended when there was no answer: resolve, connect, answer. */
   phase?: 'resolve' | 'connect' | 'answer'
@@ -248,9 +253,6 @@ export interface WireResult {
   received?: string[]
 }
 
-/** Said by an agent of itself and by the runner of an agent: what it did not see proves nothing. */
-export const noProcessor = 'no processor time'
-
 /** How long the server of an agent's pod had waited for a processor when a batch began and when it was over, in milliseconds. */
 export interface Waited {
   fromMs: number
@@ -273,4 +275,4 @@ export type Frame = { seq: number } &
   )
 
 /** Raised whenever the meaning of a frame changes. */
-export const protocolVersion = 4
+export const protocolVersion = 5

@@ -1,5 +1,5 @@
 import { setTimeout as setTimer } from 'node:timers'
-import { noProcessor, type WireEnd, type WireResult } from './protocol.ts'
+import type { WireEnd, WireResult } from './protocol.ts'
 import { isPortTaken, portTries } from './source-ports.ts'
 import { stalledMs } from './stalls.ts'
 
@@ -37,7 +37,7 @@ function endOfCode(code: string | undefined): WireEnd {
  * by itself, last longer without need; without any, 222 of 1,000 answers were called missing on a machine under load.
  */
 const awakeShare = 0.5
-/** After so many time limits without that, the probe is given up as a local error. */
+/** After so many time limits without that, the probe is given up as one of a starved agent. */
 const maxLimits = 3
 
 /** One running probe. It ends exactly once, at the latest with its own deadline, and takes its sockets with it. */
@@ -126,7 +126,7 @@ export class Trial {
       const missingMs = this.timeoutMs * awakeShare - (passedMs - lostMs)
       if (missingMs <= 0) this.#endUnanswered()
       else if (passedMs < this.timeoutMs * maxLimits) this.#armDeadline(missingMs)
-      else this.end('local-error', { detail: `the agent got ${noProcessor} for ${Math.round(lostMs)} ms` })
+      else this.end('starved', { lostMs: Math.round(lostMs) })
     }
     // Timers run before sockets are read: one turn more, so that an answer that is already there is not called missing.
     this.after(ms, () => setImmediate(giveUp))
