@@ -70,17 +70,20 @@ async function soak(where: string, runs: number, runOnce: () => Promise<Outcome[
   if (runs === 0) return
   spent.clear()
   const counts = new Map<string, number>()
-  const times = await repeat(runs, (turn) =>
-    timed(async () => {
+  const offNow = (): number => (counts.get('failed') ?? 0) + (counts.get('not-run') ?? 0)
+  const times = await repeat(runs, async (turn) => {
+    const ms = await timed(async () => {
       for (const { check, outcome, reason } of await runOnce()) {
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
         if (outcome === 'failed' || outcome === 'not-run')
           console.error(`${where}, run ${turn + 1}: ${outcome}: ${check}: ${reason}`)
       }
-    }),
-  )
-  const off = (counts.get('failed') ?? 0) + (counts.get('not-run') ?? 0)
-  line(`${where}: ${runs} runs of ${checks.length} checks (${profile})`, `${off} not green`, '0')
+    })
+    const seconds = (ms / 1_000).toFixed(1)
+    console.error(`${where}: run ${turn + 1} of ${runs} in ${seconds} s, ${offNow()} not green so far`)
+    return ms
+  })
+  line(`${where}: ${runs} runs of ${checks.length} checks (${profile})`, `${offNow()} not green`, '0')
   line('  outcomes', [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', '), '-')
   line('  one run', summary(times, 'ms'), '-')
   for (const [name, each] of spent) line(`    ${name}`, summary(each, 'ms'), '-')

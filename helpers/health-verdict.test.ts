@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { defineCheck } from './check.ts'
 import { balancedName } from './fixture-services.ts'
+import { judgeHealth } from './health-verdict.ts'
 import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { WireResult } from './agent/protocol.ts'
@@ -56,8 +57,14 @@ describe('what nodes say to a load balancer', () => {
 
   test('an endpoint that is not Ready does not count', () => {
     const world = healthyWorld()
-    const pods = world.pods.map((pod) => (pod.pinnedTo === 'worker' ? { ...pod, ready: false } : pod))
-    expect(verdicts(seen({ status: 503 }, { ...world, pods }))).toMatchObject({ worker: 'reached' })
+    const without = (...names: string[]): World => ({
+      ...world,
+      pods: world.pods.map((pod) => (names.includes(pod.name) ? { ...pod, ready: false } : pod)),
+    })
+    const [, one] = seen({ status: 503 }, without('worker1-a'))
+    expect(one?.detail).toBe('HTTP 503 instead of 200: cnic-main/worker1-b is Ready on worker')
+    const [, none] = seen({ status: 503 }, without('worker1-a', 'worker1-b'))
+    expect(none?.verdict).toBe('reached')
   })
 
   test('silence and a refusal are neither', () => {
@@ -71,7 +78,18 @@ describe('what nodes say to a load balancer', () => {
 
   test('another status, or none, is none of both', () => {
     expect(new Set(Object.values(verdicts(seen({ status: 404 }))))).toEqual(new Set(['wrong-answer']))
-    expect(new Set(Object.values(verdicts(seen({}))))).toEqual(new Set(['unknown']))
+    for (const { verdict, detail } of seen({}))
+      expect([verdict, detail]).toEqual(['unknown', 'the agent did not say which status it got'])
+  })
+
+  test('a connection that nobody asked for says nothing', () => {
+    const [planned] = makePlan([check], healthyWorld()).probes
+    if (planned === undefined) throw new Error('nothing is asked')
+    const { health: _none, ...other } = planned
+    expect(judgeHealth(other, { id: 0, end: 'answered', attempts: 1, ms: 1, status: 200 })).toEqual({
+      verdict: 'unknown',
+      detail: 'a connection to no target',
+    })
   })
 
   test('without the port there is nobody to ask', () => {

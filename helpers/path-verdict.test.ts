@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { defineCheck, type Check } from './check.ts'
 import type { WireProbe, WireResult } from './agent/protocol.ts'
 import type { Observation } from './observation.ts'
+import { judgeLatency, judgeLookup } from './path-verdict.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
 import { observe } from './verdict.ts'
@@ -56,7 +57,10 @@ describe('echo requests', () => {
   })
 
   test('no reply, and no word of it, is no evidence', () => {
-    expect(seen(check, () => ({})).verdict).toBe('unknown')
+    expect(seen(check, () => ({}))).toMatchObject({
+      verdict: 'unknown',
+      detail: 'an answer without a reply',
+    })
     expect(seen(check, () => undefined).verdict).toBe('unknown')
     expect(seen(check, () => ({ end: 'local-error' })).verdict).toBe('unknown')
   })
@@ -121,7 +125,30 @@ describe('the path of long packets', () => {
         wire.kind === 'receipts' ? { received: received(wire) } : { end: 'local-error' },
       ).verdict,
     ).toBe('unknown')
+    expect(
+      seen(check, (wire) => (wire.kind === 'receipts' ? { received: received(wire) } : {})),
+    ).toMatchObject({ verdict: 'unknown', detail: '1 of 2: the agent did not say how long the packets were' })
   })
+})
+
+test.each([
+  ['small', ''],
+  ['mtu', " as long as the MTU of the sender's interface"],
+  ['path-mtu', " as long as the sender's kernel takes the path to be"],
+  ['twice-mtu', " twice as long as the MTU of the sender's interface, sent in pieces,"],
+] as const)('datagrams of the length %s that nobody got are told by it', (size, length) => {
+  const check = defineCheck({
+    ...base,
+    features: [],
+    covers: [...base.covers],
+    id: 'test/lengths',
+    pods,
+    probes: [{ from: 'here', to: 'there', via: 'pod-ip', protocol: 'datagram', size }],
+  })
+  const { detail } = seen(check, (wire) =>
+    wire.kind === 'receipts' ? { received: [] } : { path: { interfaceMtu: 1_500, mtu: 1_450 } },
+  )
+  expect(detail).toMatch(new RegExp(`none of \\d+ datagrams${length} arrived, says the receiver$`))
 })
 
 describe('a packet that is too long', () => {
@@ -152,7 +179,11 @@ describe('a packet that is too long', () => {
 
   test('and nothing is known of it', () => {
     expect(seen(check, () => ({ end: 'local-error' })).verdict).toBe('unknown')
-    expect(seen(check, () => ({ path })).verdict).toBe('unknown')
+    for (const nothing of [{}, { path }])
+      expect(seen(check, () => nothing)).toMatchObject({
+        verdict: 'unknown',
+        detail: 'the agent did not say what became of the packet',
+      })
   })
 
   test('is refused, which says nothing without one beside it that is not too long and arrives', () => {
@@ -191,7 +222,27 @@ describe('the time that DNS takes', () => {
   })
 
   test('an answer to a question that was sent again took as long as that', () => {
-    expect(seen(check, () => ({ ...right, attempts: 2 })).verdict).toBe('timed-out')
+    // The time limit is 5 s, and a question is sent again after a third of it.
+    expect(seen(check, () => ({ ...right, attempts: 2 }))).toMatchObject({
+      verdict: 'timed-out',
+      detail: '32 answers, half of them within 1667.67 ms instead of 100 ms',
+    })
+  })
+
+  test('what takes just as long as it may is in time', () => {
+    expect(seen(check, () => ({ ...right, ms: 100 })).verdict).toBe('reached')
+    expect(seen(check, () => ({ ...right, ms: 300, lostMs: 200 })).verdict).toBe('unknown')
+  })
+
+  test('without an answer there is no time, and nothing is known of what nobody limits', () => {
+    const [planned] = makePlan([check], world).probes
+    if (planned === undefined) throw new Error('nothing is asked')
+    expect(judgeLatency(planned, () => undefined)).toBeUndefined()
+    const { record: _none, ...other } = planned
+    expect(judgeLookup(other, { id: 0, end: 'answered', attempts: 1, ms: 1 })).toEqual({
+      verdict: 'unknown',
+      detail: 'nobody wanted that name',
+    })
   })
 
   test('too slow only for what the asking agent could not run says nothing', () => {
@@ -231,6 +282,9 @@ describe('the resolver of a pod', () => {
       verdict: 'wrong-answer',
       detail: `echo.cnic-main.svc: 192.0.2.7; the API objects say ${ips.join(', ')}`,
     })
+    expect(seen(check, () => ({})).detail).toBe(
+      `echo.cnic-main.svc: nothing; the API objects say ${ips.join(', ')}`,
+    )
   })
 
   test('finds nothing, or gets no answer', () => {

@@ -57,8 +57,9 @@ export function judgeLatency(
 ): Judgement | undefined {
   if (!('resolve' in probe) || probe.withinMs === undefined) return undefined
   const times = questions.flatMap((question) => {
-    const { ms, attempts, lostMs = 0 } = resultOf(question) ?? {}
-    if (ms === undefined || attempts === undefined) return []
+    const result = resultOf(question)
+    if (result === undefined) return []
+    const { ms, attempts, lostMs = 0 } = result
     const passedMs = ms + (attempts - 1) * question.wire.timeoutMs * resendShare
     return [{ passedMs, awakeMs: passedMs - lostMs }]
   })

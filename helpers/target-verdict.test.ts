@@ -7,6 +7,7 @@ import { defineCheck } from './check.ts'
 import { outcomeOf } from './outcome.ts'
 import type { Observation, Outcome } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
+import { judgeTarget } from './target-verdict.ts'
 import { observe } from './verdict.ts'
 import { healthyWorld } from './world.testdata.ts'
 
@@ -130,6 +131,71 @@ describe('silence', () => {
     expect([first.verdict, outcome.outcome]).toEqual(['unknown', 'not-run'])
     expect(judged(checkOf('reached', 'udp'), quiet, answered).first.verdict).toBe('timed-out')
     expect(judged(checkOf('timed-out', 'udp'), quiet, answered).outcome.outcome).toBe('passed')
+  })
+})
+
+describe('to the letter', () => {
+  const whoCannotTell = 'something answers there; who, a probe without an agent at the other end cannot tell'
+
+  test.each<[Said, Observation['verdict'], string]>([
+    [{ end: 'answered' }, 'reached', `an answer from db.prod.svc.cluster.local port 5432: ${whoCannotTell}`],
+    [{ end: 'refused' }, 'refused', 'refused'],
+    [{ end: 'refused', phase: 'connect', detail: 'RST' }, 'refused', 'refused at connect (RST)'],
+    [{ end: 'unreachable' }, 'unreachable', 'unreachable'],
+    [
+      { end: 'unreachable', phase: 'connect', detail: 'EHOSTUNREACH' },
+      'unreachable',
+      'unreachable at connect (EHOSTUNREACH)',
+    ],
+    [{ end: 'no-such-name' }, 'no-such-name', 'the name did not resolve'],
+    [{ end: 'no-such-name', detail: 'ENOTFOUND' }, 'no-such-name', 'the name did not resolve (ENOTFOUND)'],
+    [{ end: 'bad-answer', detail: 'odd' }, 'wrong-answer', 'connected, and got no answer in tcp (odd)'],
+    [{ end: 'local-error', detail: 'EMFILE' }, 'unknown', 'the agent could not ask (EMFILE)'],
+    [{ end: 'local-error' }, 'unknown', 'the agent could not ask'],
+    [{ end: 'sent' }, 'unknown', 'the agent could not ask'],
+    [{ end: 'starved', lostMs: 9 }, 'unknown', 'no answer, but the agent got no processor time for 9 ms'],
+    [
+      { end: 'timeout' },
+      'timed-out',
+      'no answer in 3000 ms at connect, while another pod of this check was answered',
+    ],
+    [
+      { end: 'timeout', phase: 'resolve', detail: 'queryA' },
+      'timed-out',
+      'no answer in 3000 ms at resolve (queryA): the target itself was never asked',
+    ],
+    [{ end: 'timeout', phase: 'answer' }, 'wrong-answer', 'connected, then no answer in 3000 ms at answer'],
+  ])('%o beside a pod that is answered', (said, verdict, detail) => {
+    expect(judged(checkOf('reached'), said, answered).first).toMatchObject({ verdict, detail })
+  })
+
+  test('silence beside silence', () => {
+    expect(judged(checkOf('timed-out'), silent, silent).first.detail).toBe(
+      'no answer in 3000 ms at connect, and no other pod was answered: silence proves nothing by itself',
+    )
+    expect(judged(checkOf('reached'), silent, silent).first.detail).toBe(
+      'no answer in 3000 ms at connect; no other pod of this check was answered there either',
+    )
+  })
+
+  test('one answer among other pods is enough to show that there is something to deny', () => {
+    const [one] = makePlan([checkOf('timed-out')], world).probes
+    if (one === undefined) throw new Error('nothing is asked')
+    const { target, controls: [control] = [], ...alone } = one
+    if (target === undefined || control === undefined) throw new Error('no control')
+    const result = { id: 0, end: 'timeout', attempts: 1, ms: 1 } as const
+    const verdictBeside = (...others: WireEnd[]) =>
+      judgeTarget(
+        others.length === 0
+          ? alone
+          : { ...one, controls: others.map((_, id) => ({ ...control, wire: { ...control.wire, id } })) },
+        target,
+        result,
+        { result: (_agent, id) => ({ ...result, id, end: others[id] ?? 'timeout' }) },
+      ).verdict
+    expect(verdictBeside('timeout', 'answered')).toBe('timed-out')
+    expect(verdictBeside('timeout', 'timeout')).toBe('unknown')
+    expect(verdictBeside()).toBe('unknown')
   })
 })
 

@@ -45,7 +45,7 @@ test('namespaces and connections are read apart', async () => {
 test('who asks later is told what is true then', async () => {
   const { kube, asked } = counting()
   await warningsOf(kube, 'main', 0)
-  await sleep(1_050)
+  await sleep(2_050)
   await warningsOf(kube, 'main', 0)
   expect(asked).toHaveLength(2)
 })

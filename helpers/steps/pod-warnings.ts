@@ -7,7 +7,7 @@ interface Read {
 }
 
 /** Milliseconds from one request to the next for the same namespace. */
-const everyMs = 1_000
+const everyMs = 2_000
 
 const reads = new WeakMap<Kube, Map<string, Read>>()
 
