@@ -31,7 +31,8 @@ export function detectionMarkdown(): string {
 function clusterLine({ cluster, cni, encapsulation, kubeProxy, rows }: Measured): string {
   const days = [...new Set(Object.values(rows).map(({ on }) => on))].toSorted()
   const when = [...new Set([days.at(0), days.at(-1)])].join(' to ')
-  return `- **${cluster}**: ${cni}, encapsulation ${encapsulation}, kube-proxy ${kubeProxy}; ${Object.keys(rows).length} faults, ${when}`
+  const count = Object.keys(rows).length
+  return `- **${cluster}**: ${cni}, encapsulation ${encapsulation}, kube-proxy ${kubeProxy}; ${count} ${count === 1 ? 'fault' : 'faults'}, ${when}`
 }
 
 function checkTable(clusters: readonly Measured[]): string {

@@ -88,6 +88,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 }
+/** Its own, and for what tests leave in the folder for temporary files: it goes with the last of them. */
 const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-test-'))
 try {
   if (!options.detection) {
@@ -137,7 +138,7 @@ async function runProgram(
   const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
   const { exitCode } = await run([join(root, 'node_modules', '.bin', program), ...rest], {
     cwd: root,
-    env: { ...(colour ? { FORCE_COLOR: '1' } : {}), ...env },
+    env: { TMPDIR: folder, ...(colour ? { FORCE_COLOR: '1' } : {}), ...env },
     allowFailure: true,
     onSpawn: (pid) => running.add((group = pid)),
     onLine: (line, stream) => process[stream].write(`${label} │ ${line}\n`),
