@@ -179,6 +179,43 @@ describe('what nodes show', () => {
   })
 })
 
+describe('a look, to the letter', () => {
+  const seenFrom = { via: 'node', protocol: 'none', expected: 'reached', attempts: 1, asked: 1, peers: [] }
+  const worker = { name: 'worker', node: 'worker', address: '172.18.0.3' }
+  const whole = { ...seenFrom, verdict: 'reached', answered: 1 }
+
+  test('at a node', () => {
+    expect(ask('cni-version', healthyLooks(), 'worker1')).toEqual([
+      { ...whole, probe: 'cni-version on worker', from: worker, to: worker },
+    ])
+  })
+
+  test('at what a node knows of another one', () => {
+    const [, second] = ask('other-nodes', healthyLooks(), 'worker1')
+    const other = { name: 'worker2', node: 'worker2', address: '172.18.0.4' }
+    expect(second).toEqual({ ...whole, probe: 'worker knows worker2', from: worker, to: other })
+  })
+
+  test('at a workload', () => {
+    const operator = { name: 'net/operator' }
+    expect(ask('cni-workloads', healthyLooks(), 'cluster')).toEqual([
+      { ...whole, probe: 'Deployment net/operator', from: operator, to: operator },
+    ])
+  })
+
+  test('that nobody took, and one that is not for a node, are unknown and unanswered', () => {
+    const unknown = { ...seenFrom, verdict: 'unknown', answered: 0, from: worker, to: worker }
+    const blind = { ...healthyLooks(), nodes: new Map() }
+    for (const what of ['cni-agent', 'other-nodes'] as const)
+      expect(ask(what, blind, 'worker1')).toEqual([
+        { ...unknown, probe: `${what} on worker`, detail: 'nobody looked at worker' },
+      ])
+    expect(ask('cni-workloads', healthyLooks(), 'worker1')).toEqual([
+      { ...unknown, probe: 'cni-workloads on worker', detail: 'cni-workloads is not asked of one node' },
+    ])
+  })
+})
+
 describe('checks that look', () => {
   const declares = { features: [], expect: [], matches: (a: string, b: string) => a === b }
 
