@@ -88,7 +88,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 }
-/** Its own, and for what tests leave in the folder for temporary files: it goes with the last of them. */
+/** Its own, and for what tests leave in the folder for temporary files; not for those with Docker, whose daemon outlives them. */
 const folder = await mkdtemp(join(tmpdir(), 'cni-conformance-test-'))
 try {
   if (!options.detection) {
@@ -96,7 +96,8 @@ try {
     const side = pLimit(availableParallelism())
     await Promise.all(staticChecks.map((argv) => side(() => runStatic(argv))))
     // Docker's tests beside the others are no faster on two processors, and on slow ones both then wait in vain.
-    for (const project of ['unit', 'package', 'browser'] as const) await runPart({ project, label: project })
+    for (const project of ['unit', 'package', 'browser'] as const)
+      await runPart({ project, label: project, env: { TMPDIR: folder } })
     const [cluster = ''] = clusters
     await runPart({ project: 'docker', label: 'docker', env: { CNI: cluster } })
   }
@@ -140,7 +141,7 @@ async function runProgram(
   const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
   const { exitCode } = await run([join(root, 'node_modules', '.bin', program), ...rest], {
     cwd: root,
-    env: { TMPDIR: folder, ...(colour ? { FORCE_COLOR: '1' } : {}), ...env },
+    env: { ...(colour ? { FORCE_COLOR: '1' } : {}), ...env },
     allowFailure: true,
     onSpawn: (pid) => running.add((group = pid)),
     onLine: (line, stream) => process[stream].write(`${label} │ ${line}\n`),

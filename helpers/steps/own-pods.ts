@@ -160,7 +160,7 @@ export async function deletePod(
         if (!asked) await kube.core.deleteNamespacedPod({ name, namespace, ...grace })
         asked = true
         const told = pods.get(name, namespace)
-        // Its uid was told by these pods, so whoever is not among them any more is gone.
+        // Who was among them, which its uid says, and is not any more, is gone.
         if (told === undefined && uid !== '' && pods.fault === undefined)
           return { done: true, value: undefined }
         // What was made a moment ago may not have been told of yet, so that it is gone is never concluded from silence.
