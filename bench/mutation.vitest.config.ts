@@ -6,7 +6,7 @@ export default defineConfig({
     include: [
       'helpers/{*-verdict,verdict,outcome}.test.ts',
       'helpers/looks/*.test.ts',
-      'reports/{gate,gate-moves,verdict}.test.ts',
+      'reports/{gate,gate-moves,gate-words,verdict}.test.ts',
     ],
     testTimeout: 60_000,
   },

@@ -1,62 +1,17 @@
 import * as fc from 'fast-check'
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import { outcomeKindSchema, type Outcome, type OutcomeKind } from '../helpers/observation.ts'
-import { UsageError } from '../helpers/errors.ts'
+import { outcomeKindSchema } from '../helpers/observation.ts'
 import { renderGateMarkdown } from './gate-markdown.ts'
-import { effects, gateSchema, type Change, type Gate } from './gate-model.ts'
+import { effects, gateSchema, type Gate } from './gate-model.ts'
 import { renderGate } from './gate-text.ts'
-import { compareRuns, noiseFloorMs, type GateOptions } from './gate.ts'
+import { changeOfOne, gateOf, later, one, refusal, runOf, withOne } from './gate.testdata.ts'
+import { noiseFloorMs, type GateOptions } from './gate.ts'
 import { hostileMergedRun, hostileRun } from './hostile.testdata.ts'
 import { mergeRuns } from './merge.ts'
 import type { Run } from './model.ts'
 import { crossNodeDown, deadRun, outcomesOf, runWith } from './run.testdata.ts'
-import { openEndsOf, verdictOf } from './verdict.ts'
-
-const file = (name: string, run: Run) => ({ run, file: `${name}.json` })
-const gateOf = (before: Run, after: Run, options: GateOptions = {}): Gate =>
-  compareRuns(file('old', before), file('new', after), options)
-
-/** The run as one that came a day later. */
-function later(run: Run): Run {
-  const [startedAt, endedAt] = ['2026-11-22T08:00:00.000Z', '2026-11-22T08:01:00.000Z']
-  const when = { id: 'later', startedAt, endedAt }
-  const legs = structuredClone(run.legs).map(({ origin, ...leg }) =>
-    origin === undefined ? leg : { ...leg, origin: { ...origin, run: { ...origin.run, ...when } } },
-  )
-  return { ...structuredClone(run), legs, run: { ...run.run, ...when }, verdict: verdictOf(legs) }
-}
-
-/** A run that was asked these checks and no others. */
-function runOf(outcomes: Outcome[]): Run {
-  const run = runWith(outcomes)
-  const legs = run.legs.map((leg) => ({ ...leg, outcomes }))
-  return { ...run, legs, verdict: verdictOf(legs) }
-}
-
-function refusal(work: () => unknown): readonly string[] {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof UsageError) return error.problems
-    throw error
-  }
-  return []
-}
-
-const one = 'pod-to-pod/cross-node/tcp'
-
-/** All checks, one of them with this outcome, or without it. */
-function withOne(kind: OutcomeKind | 'absent', patch: Partial<Outcome> = {}): Outcome[] {
-  return outcomesOf().flatMap((each): Outcome[] => {
-    if (each.check !== one) return [each]
-    const level = kind === 'unsupported' ? ('extended' as const) : each.level
-    return kind === 'absent' ? [] : [{ ...each, level, outcome: kind, reason: `it is ${kind}`, ...patch }]
-  })
-}
-
-const changeOfOne = (gate: Gate): Change | undefined =>
-  gate.legs[0]?.changes.find(({ check }) => check === one)
+import { openEndsOf } from './verdict.ts'
 
 /** Every move, what it is called, what it does, and the exit code when nothing else changed. */
 const moves = [
