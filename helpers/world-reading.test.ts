@@ -1,6 +1,9 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { expect, test } from 'vitest'
-import { stateOf } from './world-reading.ts'
+import { stateOf as stateIn } from './world-reading.ts'
+
+const namespaces = { main: 'main', other: 'other', host: 'host' }
+const stateOf = (pods: readonly V1Pod[]): string => stateIn(pods, namespaces)
 
 const pod = (uid: string): V1Pod => ({
   metadata: { name: 'one', namespace: 'main', uid, labels: { app: 'agent' } },
@@ -41,4 +44,14 @@ test.each<[string, V1Pod]>([
 test('so does one that has come, and one that has gone', () => {
   expect(stateOf([pod('a'), pod('b')])).not.toBe(stateOf([pod('a')]))
   expect(stateOf([])).not.toBe(stateOf([pod('a')]))
+})
+
+test('pods of others may come and go, but for the DNS servers', () => {
+  const other = changed(({ metadata }) => void (metadata!.namespace = 'kube-system'))
+  const dns = structuredClone(other)
+  dns.metadata!.labels = { 'k8s-app': 'kube-dns' }
+  expect(stateOf([pod('a'), other])).toBe(stateOf([pod('a')]))
+  expect(stateOf([pod('a'), dns])).not.toBe(stateOf([pod('a')]))
+  for (const namespace of Object.values(namespaces))
+    expect(stateOf([changed(({ metadata }) => void (metadata!.namespace = namespace))])).not.toBe('')
 })

@@ -188,7 +188,8 @@ export async function readLivingPods(kube: Kube): Promise<World['allPods']> {
   return livingPods((await kube.core.listPodForAllNamespaces()).items)
 }
 
-const livingPods = (pods: readonly V1Pod[]): World['allPods'] =>
+/** Those of a list with an address of their own. Pure. */
+export const livingPods = (pods: readonly V1Pod[]): World['allPods'] =>
   pods
     .filter((pod) => pod.spec?.hostNetwork !== true && isRunning(pod))
     .map((pod) => ({ name: fullName(pod), ip: pod.status?.podIP ?? '' }))
@@ -284,11 +285,13 @@ const outsideParty = ({ container, uid, ip }: OutsideServer): Party => ({
   pinnedTo: 'outside the cluster',
 })
 
+/** Is it one of those behind the cluster's DNS Service? */
+export const isDnsPod = ({ metadata }: V1Pod): boolean =>
+  metadata?.namespace === 'kube-system' && metadata.labels?.['k8s-app'] === 'kube-dns'
+
 function dnsServers(pods: readonly V1Pod[]): DnsServer[] {
   return pods
-    .filter(
-      (pod) => pod.metadata?.namespace === 'kube-system' && pod.metadata.labels?.['k8s-app'] === 'kube-dns',
-    )
+    .filter(isDnsPod)
     .filter((pod) => isRunning(pod) && pod.status?.podIP !== undefined)
     .map((pod) => ({
       name: pod.metadata?.name ?? '',
