@@ -4,7 +4,7 @@ import type { Identity, WireResult } from './agent/protocol.ts'
 import type { Observation } from './observation.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlannedProbe } from './plan/planned.ts'
-import { mostTelling, observe, seenOf, tell } from './verdict.ts'
+import { mostTelling, observe } from './verdict.ts'
 import { healthyWorld, isAnswered } from './world.testdata.ts'
 import type { Party } from './world.ts'
 
@@ -136,7 +136,7 @@ describe('all answers together', () => {
 
   test('are counted, by who gave them and what these saw', () => {
     const observation = seen(service, (turn) => {
-      const backend = backends[turn % backends.length] ?? here
+      const backend = backends.toReversed()[turn % backends.length] ?? here
       return { ...by(backend, turn < 4 ? '192.0.2.1' : saw), attempts: 2, ms: turn }
     })
     expect(observation).toMatchObject({
@@ -274,16 +274,34 @@ test('which verdict speaks for many: evidence before ignorance, the strongest fi
   expect(mostTelling([])).toBe('unknown')
 })
 
-test('a refusal is as right as silence where the check says so, and is told as what was expected', () => {
+describe('a refusal that is as right as silence', () => {
   const planned = probeOf('service/external-traffic-policy/no-endpoint/tcp')
-  const told = (mayRefuse: boolean): Pick<Observation, 'verdict' | 'expected'> => {
+  const ended = (mayRefuse: boolean, ...ends: WireResult['end'][]) => {
     const asking = { ...planned, probe: { ...planned.probe, mayRefuse } as PlannedProbe['probe'] }
-    const replies = {
-      result: (_agent: string, id: number) => ({ id, end: 'refused' as const, attempts: 1, ms: 1 }),
-      fault: () => undefined,
-    }
-    return tell(asking, seenOf(asking, replies, world))
+    // Whatever else is asked, the port beside it, is answered.
+    const { verdict, expected, detail } = seen(asking, (turn) => ({
+      end: turn < 0 ? 'answered' : (ends[turn % ends.length] ?? 'timeout'),
+    }))
+    return [verdict, expected, detail]
   }
-  expect(told(true)).toMatchObject({ verdict: 'refused', expected: 'refused' })
-  expect(told(false)).toMatchObject({ verdict: 'refused', expected: 'timed-out' })
+
+  test('is told as what was expected, where the check says so', () => {
+    expect(ended(true, 'refused')).toEqual(['refused', 'refused', 'refused'])
+    expect(ended(true, 'timeout', 'refused', 'timeout')).toEqual(['refused', 'refused', 'refused'])
+    expect(ended(false, 'refused')).toEqual(['refused', 'timed-out', '3 of 3: refused'])
+  })
+
+  test('makes nothing else right', () => {
+    expect(ended(true, 'refused', 'bad-answer', 'timeout')).toEqual([
+      'wrong-answer',
+      'timed-out',
+      "1 of 3: an answer that is not the agent's",
+    ])
+    expect(ended(true, 'unreachable')).toEqual(['unreachable', 'timed-out', '3 of 3: unreachable'])
+  })
+})
+
+test('who asks from outside has no node', () => {
+  const { from } = seen(probeOf('service/external-traffic-policy/no-endpoint/tcp'), () => undefined)
+  expect(from).toEqual({ name: 'cnic-outside', address: '172.18.0.9' })
 })
