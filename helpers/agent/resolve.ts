@@ -30,8 +30,14 @@ interface Answer {
   ms: number
 }
 
-/** The youngest running lookup of each name. */
-const running = new Map<string, { startedMs: number; answer: Promise<Answer> }>()
+/**
+ * So many lookups of one name have threads of their own, those beyond share the answer of the youngest: where the DNS
+ * server is silent, hundreds of one name would keep all threads from another name, of which nothing was learnt then.
+ */
+const mostOfOneName = Math.ceil(threads.count / 8)
+
+/** The youngest running lookup of each name, and how many there are. */
+const running = new Map<string, { startedMs: number; answer: Promise<Answer>; count: number }>()
 
 /**
  * Calls `next` with an address of a host, as every program in the pod would find it, or ends the trial. Of several any
@@ -67,9 +73,11 @@ function failLookup(error: NodeJS.ErrnoException, ms: number, trial: Trial): voi
 }
 
 async function find(host: string, trial: Trial): Promise<Answer | undefined> {
-  if (threads.tryTake()) return start(host)
   const other = running.get(host)
-  if (other !== undefined && performance.now() - other.startedMs < sharedMs) return other.answer
+  const young = other !== undefined && performance.now() - other.startedMs < sharedMs ? other : undefined
+  if (young !== undefined && young.count >= mostOfOneName) return young.answer
+  if (threads.tryTake()) return start(host)
+  if (young !== undefined) return young.answer
   trial.seen = { end: 'local-error', detail: `all ${threads.count} resolver threads hang in older lookups` }
   await threads.take()
   if (trial.ended) {
@@ -87,11 +95,12 @@ function start(host: string): Promise<Answer> {
     // (kubernetes issue 56903). getaddrinfo then says that the name does not exist.
     lookup(host, { family: 4, all: true }, (error, found) => {
       threads.give()
-      if (running.get(host)?.startedMs === startedMs) running.delete(host)
+      const left = running.get(host)
+      if (left !== undefined && --left.count === 0) running.delete(host)
       const addresses = error === null ? found.map(({ address }) => address) : []
       settle({ error, addresses, ms: Math.round(performance.now() - startedMs) })
     })
   })
-  running.set(host, { startedMs, answer })
+  running.set(host, { startedMs, answer, count: (running.get(host)?.count ?? 0) + 1 })
   return answer
 }
