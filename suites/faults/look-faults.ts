@@ -133,26 +133,32 @@ const agentReplaced: Fault = {
   heal: (context) => changeProgram(context, swapBackScript),
 }
 
-/** Takes something away from a node, and puts it back. */
-interface Entry {
-  take: readonly string[]
-  give: readonly string[]
-}
+/**
+ * Felix puts a route back at its next look, which comes every 90 s and may come in the middle of a run: it is taken away
+ * again at once, until the program that does so is killed. What that has just begun must not take what is given back.
+ */
+const keptAway = `
+ip route del "$@" || exit
+setsid sh -c 'while :; do ip route del "$@" 2>/dev/null; sleep 0.05; done' sh "$@" </dev/null >/dev/null 2>&1 &
+echo $!`
+const givenBack = 'kill "$1"; sleep 0.2; shift; ip route replace "$@"'
 
-/** What a CNI keeps of a pod of its node, given its address. What is taken from Cilium, it puts back a minute later. */
-const entries: Readonly<Record<string, (ip: string, context: FaultContext) => Promise<Entry>>> = {
-  async flannel(ip) {
+/** Takes what a CNI keeps of a pod of its node, given its address, and returns what gives it back. What is taken from Cilium, it puts back a minute later. */
+const entries: Readonly<Record<string, (ip: string, context: FaultContext) => Promise<readonly string[]>>> = {
+  async flannel(ip, { runOnNode, workers: [, node] }) {
     const file = `/var/lib/cni/networks/cbr0/${ip}`
-    return { take: ['mv', file, `${file}.away`], give: ['mv', `${file}.away`, file] }
+    await runOnNode(node, ['mv', file, `${file}.away`])
+    return ['mv', `${file}.away`, file]
   },
   async calico(ip, { runOnNode, workers: [, node] }) {
     const route = (await runOnNode(node, ['ip', 'route', 'show', 'exact', ip])).trim().split(/\s+/)
-    return { take: ['ip', 'route', 'del', ...route], give: ['ip', 'route', 'replace', ...route] }
+    const pid = (await runOnNode(node, ['sh', '-c', keptAway, 'sh', ...route])).trim()
+    return ['sh', '-c', givenBack, 'sh', pid, ...route]
   },
 }
 
 function entryForgotten(): Fault {
-  let entry: Entry | undefined
+  let giveBack: readonly string[] | undefined
   return {
     id: 'pod-entry-forgotten',
     breaks: "What the network keeps of one pod is gone on its node: Flannel's address file, Calico's route.",
@@ -166,12 +172,12 @@ function entryForgotten(): Fault {
     when: 'before-run',
     async inject(context) {
       const ip = context.world.pods.find(({ name }) => name === bystander.name)?.ip ?? ''
-      entry = await entries[context.cni.name]?.(ip, context)
-      if (entry !== undefined) await context.runOnNode(context.workers[1], entry.take)
+      giveBack = await entries[context.cni.name]?.(ip, context)
     },
-    vacuous: async () => (entry === undefined ? 'there was no such entry' : undefined),
+    vacuous: async () => (giveBack === undefined ? 'there was no such entry' : undefined),
     async heal({ runOnNode, workers: [, node] }) {
-      if (entry !== undefined) await runOnNode(node, entry.give)
+      if (giveBack !== undefined) await runOnNode(node, giveBack)
+      giveBack = undefined
     },
   }
 }
