@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { count } from '../reports/text.ts'
 import { checks } from '../suites/catalogue.ts'
 import { faults } from '../suites/faults/catalogue.ts'
 import type { Fault } from '../suites/faults/fault.ts'
@@ -31,8 +32,8 @@ export function detectionMarkdown(): string {
 function clusterLine({ cluster, cni, encapsulation, kubeProxy, rows }: Measured): string {
   const days = [...new Set(Object.values(rows).map(({ on }) => on))].toSorted()
   const when = [...new Set([days.at(0), days.at(-1)])].join(' to ')
-  const count = Object.keys(rows).length
-  return `- **${cluster}**: ${cni}, encapsulation ${encapsulation}, kube-proxy ${kubeProxy}; ${count} ${count === 1 ? 'fault' : 'faults'}, ${when}`
+  const made = count(Object.keys(rows).length, 'fault')
+  return `- **${cluster}**: ${cni}, encapsulation ${encapsulation}, kube-proxy ${kubeProxy}; ${made}, ${when}`
 }
 
 function checkTable(clusters: readonly Measured[]): string {

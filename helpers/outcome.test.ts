@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { defineCheck, type Check } from './check.ts'
 import type { Observation } from './observation.ts'
+import { observationOf } from './observation.testdata.ts'
 import { outcomeOf, withNeeds, type Declared } from './outcome.ts'
 
 const declares: Declared = {
@@ -18,19 +19,6 @@ const check = defineCheck({
   probes: [{ from: 'a', to: 'b', via: 'pod-ip', protocol: 'tcp' }],
 })
 
-const seen = (verdict: Observation['verdict']): Observation => ({
-  probe: 'a -> b',
-  from: { name: 'a' },
-  to: { name: 'b' },
-  via: 'pod-ip',
-  protocol: 'tcp',
-  expected: 'reached',
-  verdict,
-  attempts: 1,
-  asked: 1,
-  answered: 0,
-  peers: [],
-})
 const deviation = {
   check: check.id,
   verdict: 'timed-out' as const,
@@ -41,9 +29,9 @@ const deviation = {
 
 test('a declared deviation is expected, any other verdict is a failure, and a pass is one too', () => {
   const declared = { ...declares, expect: [deviation] }
-  expect(outcomeOf(check, [seen('timed-out')], 1, declared).outcome).toBe('expected')
-  expect(outcomeOf(check, [seen('refused')], 1, declared).outcome).toBe('failed')
-  expect(outcomeOf(check, [seen('reached')], 1, declared)).toMatchObject({
+  expect(outcomeOf(check, [observationOf('timed-out')], 1, declared).outcome).toBe('expected')
+  expect(outcomeOf(check, [observationOf('refused')], 1, declared).outcome).toBe('failed')
+  expect(outcomeOf(check, [observationOf('reached')], 1, declared)).toMatchObject({
     outcome: 'failed',
     reason: expect.stringContaining('remove the deviation') as string,
   })
@@ -53,12 +41,17 @@ test('a check may deviate in two ways; each must be seen, and nothing else', () 
   const other = { ...deviation, verdict: 'refused' as const, issue: 'https://example.org/2' }
   const declared = { ...declares, expect: [deviation, other] }
   const kind = (...verdicts: Observation['verdict'][]): string =>
-    outcomeOf(check, verdicts.map(seen), 1, declared).outcome
+    outcomeOf(
+      check,
+      verdicts.map((verdict) => observationOf(verdict)),
+      1,
+      declared,
+    ).outcome
   expect(kind('timed-out', 'refused', 'reached')).toBe('expected')
   expect(kind('timed-out', 'refused', 'wrong-peer')).toBe('failed')
   expect(kind('timed-out', 'refused', 'unknown')).toBe('failed')
   expect(kind('unknown', 'reached')).toBe('not-run')
-  expect(outcomeOf(check, [seen('timed-out')], 1, declared)).toMatchObject({
+  expect(outcomeOf(check, [observationOf('timed-out')], 1, declared)).toMatchObject({
     outcome: 'failed',
     reason:
       'refused is no longer seen, although the cluster file expects it: remove that deviation (https://example.org/2)',
@@ -66,8 +59,12 @@ test('a check may deviate in two ways; each must be seen, and nothing else', () 
 })
 
 test('a failure that was seen is not hidden by a row that is missing', () => {
-  expect(outcomeOf(check, [seen('unknown'), seen('timed-out')], 1, declares).outcome).toBe('failed')
-  expect(outcomeOf(check, [seen('unknown'), seen('reached')], 1, declares).outcome).toBe('not-run')
+  expect(outcomeOf(check, [observationOf('unknown'), observationOf('timed-out')], 1, declares).outcome).toBe(
+    'failed',
+  )
+  expect(outcomeOf(check, [observationOf('unknown'), observationOf('reached')], 1, declares).outcome).toBe(
+    'not-run',
+  )
   expect(outcomeOf(check, [], 1, declares).outcome).toBe('not-run')
 })
 
@@ -77,7 +74,9 @@ test('core checks need no feature; extended ones say which feature is missing', 
     outcome: 'unsupported',
     reason: 'the cluster does not declare ipv6: `features: [ipv6]` in its definition does',
   })
-  expect(outcomeOf({ ...extended, level: 'core' }, [seen('reached')], 1, declares).outcome).toBe('passed')
+  expect(outcomeOf({ ...extended, level: 'core' }, [observationOf('reached')], 1, declares).outcome).toBe(
+    'passed',
+  )
 })
 
 test('what a run itself lacks makes a core check unsupported too', () => {
@@ -87,16 +86,18 @@ test('what a run itself lacks makes a core check unsupported too', () => {
     outcome: 'unsupported',
     reason: 'it asks from or at nodes, and this run has no pods with the network of their nodes',
   })
-  expect(outcomeOf(asking, [seen('reached')], 1, declares).outcome).toBe('passed')
+  expect(outcomeOf(asking, [observationOf('reached')], 1, declares).outcome).toBe('passed')
 })
 
 test('of what a run lacks core checks too are unsupported, each lack with its reason', () => {
   const core = { ...check, level: 'core' as const, features: ['pod-cidr' as const] }
-  expect(outcomeOf(core, [seen('reached')], 1, declares)).toMatchObject({
+  expect(outcomeOf(core, [observationOf('reached')], 1, declares)).toMatchObject({
     outcome: 'unsupported',
     reason: expect.stringMatching(/pod CIDR .* `network.podSubnet` in a definition does/),
   })
-  expect(outcomeOf(core, [seen('reached')], 1, withNeeds(declares, ['pod-cidr'])).outcome).toBe('passed')
+  expect(outcomeOf(core, [observationOf('reached')], 1, withNeeds(declares, ['pod-cidr'])).outcome).toBe(
+    'passed',
+  )
   const both = { ...check, level: 'extended' as const, features: ['ipv6' as const, 'pod-cidr' as const] }
   expect(outcomeOf(both, [], 1, declares).reason).toMatch(/ipv6.*; .*pod CIDR/)
 })
@@ -108,11 +109,11 @@ describe('what every outcome says of its check', () => {
     covers: ['P2'],
     requirement: 'A pod MUST reach another.',
     durationMs: 1.23,
-    observations: [seen('reached')],
+    observations: [observationOf('reached')],
     outcome: 'passed',
   }
   const outcome = (over: Partial<Check>) =>
-    outcomeOf({ ...check, ...over }, [seen('reached')], 1.234, declares)
+    outcomeOf({ ...check, ...over }, [observationOf('reached')], 1.234, declares)
 
   test('no more than it has', () => {
     expect(outcome({})).toStrictEqual(base)
@@ -133,13 +134,15 @@ describe('reasons, to the letter', () => {
     outcomeOf(check, observations, 1, { ...declares, ...over }).reason
 
   test('of a failure: what was seen, what was expected, and how many more', () => {
-    expect(reason([seen('refused')])).toBe('refused, expected reached: a -> b')
-    const detailed = { ...seen('refused'), detail: 'at connect', step: 'under the policy' }
+    expect(reason([observationOf('refused')])).toBe('refused, expected reached: a -> b')
+    const detailed = { ...observationOf('refused'), detail: 'at connect', step: 'under the policy' }
     expect(reason([detailed])).toBe('under the policy: refused, expected reached: a -> b: at connect')
-    expect(reason([detailed, seen('timed-out'), seen('refused')])).toBe(
+    expect(reason([detailed, observationOf('timed-out'), observationOf('refused')])).toBe(
       'under the policy: refused, expected reached: a -> b: at connect (and 2 more)',
     )
-    expect(reason([seen('unknown'), seen('unknown')])).toBe('unknown, expected reached: a -> b (and 1 more)')
+    expect(reason([observationOf('unknown'), observationOf('unknown')])).toBe(
+      'unknown, expected reached: a -> b (and 1 more)',
+    )
   })
 
   test('of no probe at all', () => {
@@ -149,13 +152,13 @@ describe('reasons, to the letter', () => {
   test('of deviations: each that is declared for this check, and none of another', () => {
     const other = { ...deviation, verdict: 'refused' as const, until: '2998-01-01' }
     expect(
-      reason([seen('timed-out'), seen('refused')], {
+      reason([observationOf('timed-out'), observationOf('refused')], {
         expect: [deviation, other, { ...deviation, check: 'elsewhere', verdict: 'wrong-peer' }],
       }),
     ).toBe(
       'timed-out is expected until 2999-01-01: known (https://example.org/1); refused is expected until 2998-01-01: known (https://example.org/1)',
     )
-    expect(reason([seen('reached')], { expect: [deviation] })).toBe(
+    expect(reason([observationOf('reached')], { expect: [deviation] })).toBe(
       'passes, although the cluster file expects timed-out: remove the deviation (https://example.org/1)',
     )
   })

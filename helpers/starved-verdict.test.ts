@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { WireResult } from './agent/protocol.ts'
-import type { Verdict } from './check-probes.ts'
 import type { Judgement } from './inspect.ts'
 import type { Observation } from './observation.ts'
+import { observationOf } from './observation.testdata.ts'
 import { makePlan } from './plan/plan.ts'
 import type { Planned } from './plan/planned.ts'
 import { checks } from '../suites/catalogue.ts'
@@ -95,28 +95,14 @@ describe('silence of a server', () => {
 })
 
 describe('all that is wrong is a want of processors', () => {
-  const seen = (verdict: Verdict, detail?: string): Observation => ({
-    probe: '',
-    from: { name: '' },
-    to: { name: '' },
-    via: 'pod-ip',
-    protocol: 'tcp',
-    expected: 'reached',
-    verdict,
-    attempts: 1,
-    asked: 1,
-    answered: 0,
-    peers: [],
-    ...(detail === undefined ? {} : { detail }),
-  })
-  const starved: Observation = { ...seen('unknown', 'no answer'), starved: true }
+  const starved: Observation = { ...observationOf('unknown', 'no answer'), starved: true }
 
   test.each<[string, Observation[], boolean]>([
-    ['where it is all that is wrong', [seen('reached'), starved], true],
-    ['not where nothing is wrong', [seen('reached')], false],
-    ['not beside something else', [starved, seen('refused')], false],
-    ['not where something else is unknown', [starved, seen('unknown', 'the stream ended')], false],
-    ['not where nobody says why', [starved, seen('unknown')], false],
+    ['where it is all that is wrong', [observationOf('reached'), starved], true],
+    ['not where nothing is wrong', [observationOf('reached')], false],
+    ['not beside something else', [starved, observationOf('refused')], false],
+    ['not where something else is unknown', [starved, observationOf('unknown', 'the stream ended')], false],
+    ['not where nobody says why', [starved, observationOf('unknown')], false],
   ])('%s', (_name, observations, is) => {
     expect(isStarved(observations)).toBe(is)
   })

@@ -127,6 +127,17 @@ test('names: refused, SERVFAIL and silence end at resolve, NXDOMAIN does not exi
   }
 })
 
+test('with a silent DNS server, a hundred lookups of one name leave threads for another', async () => {
+  const server = await dnsServer('silent')
+  const asked = Array.from({ length: 101 }, (_, id) =>
+    peerProbe(id, 'tcp', id < 100 ? 'many.example' : 'one.example', agentPorts.tcp, 1_000),
+  )
+  const results = await askAll(from, asked)
+  server.kill('SIGKILL')
+  await once(server, 'exit')
+  expect(results.find(({ id }) => id === 100)).toMatchObject({ end: 'timeout', phase: 'resolve' })
+})
+
 test('with lo down the control paths still work, and the pod does not reach itself', async () => {
   await askAll(from, [peerProbe(7, 'datagram', own, agentPorts.udp)])
   await inside('ip link set lo down')
